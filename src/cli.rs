@@ -1,0 +1,222 @@
+//! The command line: one type for each command, as clap reads it.
+//!
+//! Behaviour never reads these types directly below `commands`; there they become resolved values.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Per-minute counts from web access logs: who was hurt, when, behind which CDN, in which country.
+#[derive(Debug, Parser)]
+#[command(name = "beacontail", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Count archived logs: files, folders, patterns or standard input, compressed or not
+    Replay(Box<ReplayArgs>),
+    /// Show what becomes of a line: fields, client, rules, series
+    Explain(ExplainArgs),
+    /// Print the log lines behind a series
+    Grep(GrepArgs),
+    /// List, show and test parsers
+    #[command(subcommand)]
+    Parsers(ParsersCommand),
+}
+
+/// Where parsers and their settings come from.
+#[derive(Debug, Default, Clone, Args)]
+pub struct ParserArgs {
+    /// Folder with parser files that add to the shipped ones or replace them
+    #[arg(long, value_name = "DIR")]
+    pub parsers: Vec<PathBuf>,
+    /// Set a variable of the rule files; several values with commas make a list
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub var: Vec<String>,
+    /// Rule sets to apply in place of the formats' own
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub rules: Vec<String>,
+    /// MaxMind database with countries, cities or networks; those in the standard places when not
+    /// given
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub geoip: Vec<PathBuf>,
+    /// Proxies whose X-Forwarded-For is believed: CIDRs, addresses, `private`, or files of CIDRs
+    #[arg(long, value_name = "CIDR|private|FILE,…", value_delimiter = ',')]
+    pub trusted_proxies: Vec<String>,
+    /// Zone of times without one, and of the times shown
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub timezone: String,
+}
+
+/// `replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Files, folders, patterns, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    /// Parsers to try on each line, in order; without it each file's parser is detected
+    #[arg(short, long, value_name = "NAME,…", value_delimiter = ',')]
+    pub parser: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it")]
+    pub parsers: ParserArgs,
+    /// Count only this metric
+    #[arg(long, value_name = "NAME")]
+    pub metric: Vec<String>,
+    /// Keep only these labels, adding up the rest
+    #[arg(long, value_name = "LABEL,…", value_delimiter = ',')]
+    pub by: Option<Vec<String>>,
+    /// Length of the steps counted
+    #[arg(long, value_enum, default_value = "1m")]
+    pub step: Step,
+    /// From this time on: RFC 3339, or local time in --timezone
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Up to, not including, this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// A label taken from each file's path: the regex's first group
+    #[arg(long, value_name = "NAME=@REGEX")]
+    pub label: Vec<String>,
+    /// Counting threads; all cores when not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Count files with the same content as often as they are given
+    #[arg(long)]
+    pub keep_duplicates: bool,
+    /// Show what could be read of damaged archives, marked; the exit code stays 1
+    #[arg(long)]
+    pub partial: bool,
+    /// What to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: Output,
+    /// First nodes of Graphite paths; `{host}` stands for this host's name
+    #[arg(long, value_name = "PATH", required_if_eq("output", "graphite"))]
+    pub prefix: Option<String>,
+    /// Largest ratio of text to archive bytes, asked once there is 1 GiB of text
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub max_ratio: u64,
+    /// Longest line in bytes; longer ones are rejected
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = clap::value_parser!(u32).range(64..=1 << 28))]
+    pub line_bytes: u32,
+    /// Memory for counts in MiB; beyond it they are written to the temporary folder
+    #[arg(long, value_name = "MIB", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub memory: u32,
+}
+
+/// Length of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// A minute
+    #[value(name = "1m")]
+    Minute,
+    /// An hour of --timezone
+    #[value(name = "1h")]
+    Hour,
+    /// A day of --timezone
+    #[value(name = "1d")]
+    Day,
+}
+
+/// What `replay` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// One JSON object
+    Json,
+    /// time,metric,labels,value
+    Csv,
+    /// Plaintext lines with the original minutes
+    Graphite,
+    /// For `promtool tsdb create-blocks-from openmetrics`
+    Openmetrics,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The line, or - to read lines from standard input
+    #[arg(value_name = "LINE|-", default_value = "-", allow_hyphen_values = true)]
+    pub line: OsString,
+    /// The parser; without it the one that reads the line best
+    #[arg(short, long, value_name = "NAME")]
+    pub parser: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it")]
+    pub parsers: ParserArgs,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Show client addresses whole
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// `grep`
+#[derive(Debug, Args)]
+pub struct GrepArgs {
+    /// Matchers over labels and fields, such as `provider="fastly",pop="IAD"`, or a whole series
+    pub matchers: String,
+    /// Files, folders, patterns, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    /// Parsers to try on each line, in order; without it each file's parser is detected
+    #[arg(short, long, value_name = "NAME,…", value_delimiter = ',')]
+    pub parser: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it")]
+    pub parsers: ParserArgs,
+    /// From this time on: RFC 3339, or local time in --timezone
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Up to, not including, this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Stop after this many lines
+    #[arg(long, value_name = "N")]
+    pub max: Option<u64>,
+    /// Print lines as they are, addresses and control bytes included
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// `parsers`
+#[derive(Debug, Subcommand)]
+pub enum ParsersCommand {
+    /// Formats and rule sets with their descriptions
+    List(ParsersArgs),
+    /// A format or rule set as it is written
+    Show {
+        /// Its name
+        name: String,
+        /// With everything it inherits
+        #[arg(long)]
+        flat: bool,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "clap would show it")]
+        parsers: ParsersArgs,
+    },
+    /// Run the examples of parser files
+    Test {
+        /// Names or files; all when not given
+        names: Vec<String>,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "clap would show it")]
+        parsers: ParsersArgs,
+    },
+}
+
+/// Where `parsers` looks.
+#[derive(Debug, Default, Clone, Args)]
+pub struct ParsersArgs {
+    /// Folder with parser files that add to the shipped ones or replace them
+    #[arg(long, value_name = "DIR")]
+    pub parsers: Vec<PathBuf>,
+}

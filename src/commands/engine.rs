@@ -1,0 +1,324 @@
+//! From arguments to compiled formats and rules: what `replay`, `explain`, `grep` and the examples
+//! share.
+//!
+//! All mistakes of one stage are reported together; a later stage starts only without any.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli::ParserArgs;
+use crate::definition::{Catalog, MetricDefinition, RuleSetDefinition, Var};
+use crate::diagnostic::{Diagnostic, Place, similar};
+use crate::geo::{AddressSet, GeoDatabases, standard_places};
+use crate::metrics::Metric;
+use crate::parse::{Format, Zone};
+use crate::rule::{RuleSource, Rules, register};
+
+/// What a run needs to know beside its inputs.
+pub(super) struct Engine {
+    pub(super) catalog: Catalog,
+    pub(super) vars: BTreeMap<String, Var>,
+    pub(super) rules: Vec<String>,
+    pub(super) zone: Zone,
+    pub(super) trusted: Arc<AddressSet>,
+    pub(super) geo: Arc<GeoDatabases>,
+    /// Things a person should know before the result.
+    pub(super) notices: Vec<String>,
+}
+
+/// A format with its rules.
+pub(super) struct Compiled {
+    pub(super) format: Arc<Format>,
+    pub(super) rules: Arc<Rules>,
+}
+
+/// What is to be counted.
+#[derive(Default)]
+pub(super) struct Selection {
+    /// Only these metrics; all when empty.
+    pub(super) metrics: Vec<String>,
+    /// Only these labels.
+    pub(super) by: Option<Vec<String>>,
+    /// Labels taken from paths.
+    pub(super) file_labels: Vec<String>,
+}
+
+impl Engine {
+    /// Loads parser files, databases and address lists.
+    ///
+    /// # Errors
+    /// Every mistake found.
+    pub(super) fn open(args: &ParserArgs) -> Result<Engine, Vec<Diagnostic>> {
+        let (catalog, mut mistakes) = Catalog::open(&args.parsers);
+        let mut vars = BTreeMap::new();
+        for text in &args.var {
+            match variable(text, &catalog) {
+                Ok((name, var)) => {
+                    vars.insert(name, var);
+                }
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        for name in &args.rules {
+            let place = Place::argument("--rules", name);
+            mistakes.extend(catalog.rule_set(name).err().map(|mistake| mistake.at(&place, "not a rule set")));
+        }
+        let zone = Zone::named(&args.timezone).map_err(|error| {
+            mistakes.push(Place::argument("--timezone", &args.timezone).error(error, "not a zone"));
+        });
+        let trusted = trusted_proxies(&args.trusted_proxies, &mut mistakes);
+        let (geo, notices) = geo_databases(&args.geoip, &mut mistakes);
+        match zone {
+            Ok(zone) if mistakes.is_empty() => Ok(Engine {
+                catalog,
+                vars,
+                rules: args.rules.clone(),
+                zone,
+                trusted: Arc::new(trusted),
+                geo: Arc::new(geo),
+                notices,
+            }),
+            _ => Err(mistakes),
+        }
+    }
+
+    /// Names of the parsers asked for; files named by path are added to the catalog.
+    ///
+    /// # Errors
+    /// Unknown names and mistakes in files.
+    pub(super) fn parsers(&mut self, names: &[String]) -> Result<Vec<String>, Vec<Diagnostic>> {
+        let (mut found, mut mistakes) = (Vec::new(), Vec::new());
+        for name in names {
+            if Catalog::is_path(name) {
+                match self.catalog.add_file(Path::new(name)) {
+                    Ok(name) => found.push(name),
+                    Err(more) => mistakes.extend(more),
+                }
+            } else if let Err(mistake) = self.catalog.format(name) {
+                mistakes.push(mistake.at(&Place::argument("--parser", name), "not a parser"));
+            } else {
+                found.push(name.clone());
+            }
+        }
+        if mistakes.is_empty() { Ok(found) } else { Err(mistakes) }
+    }
+
+    /// One format without rules.
+    pub(super) fn format(&self, name: &str) -> Result<Format, Vec<Diagnostic>> {
+        let entry = self.catalog.format(name).map_err(|mistake| vec![mistake])?;
+        Format::compile(&entry.definition)
+    }
+
+    /// The rule sets that count a format's records: its own or those asked for, and those that
+    /// define a metric asked for.
+    pub(super) fn rule_sets(&self, format: &str, wanted: &[String]) -> Result<Vec<&RuleSetDefinition>, Vec<Diagnostic>> {
+        let entry = self.catalog.format(format).map_err(|mistake| vec![mistake])?;
+        let mut sets: Vec<&RuleSetDefinition> = Vec::new();
+        let mut mistakes = Vec::new();
+        if self.rules.is_empty() {
+            for name in &entry.definition.rules {
+                match self.catalog.rule_set(&name.value) {
+                    Ok(set) => sets.push(&set.definition),
+                    Err(mistake) => mistakes.push(mistake.at(&name.place, "not a rule set")),
+                }
+            }
+        } else {
+            let named = self.rules.iter().filter_map(|name| self.catalog.rule_set(name).ok());
+            sets.extend(named.map(|entry| &entry.definition));
+        }
+        for set in self.catalog.rule_sets().map(|entry| &entry.definition) {
+            let has = |metric: &MetricDefinition| wanted.contains(&metric.name.value);
+            let known = sets.iter().any(|known| known.name == set.name || known.metrics.iter().any(has));
+            if !known && set.metrics.iter().any(has) {
+                sets.push(set);
+            }
+        }
+        if mistakes.is_empty() { Ok(sets) } else { Err(mistakes) }
+    }
+
+    /// Compiles formats with their rules under one numbering of metrics.
+    ///
+    /// # Errors
+    /// Every mistake in the formats and rule sets, unknown metrics and labels.
+    pub(super) fn compile(
+        &self,
+        names: &[String],
+        selection: &Selection,
+    ) -> Result<(Vec<Compiled>, Arc<Vec<Metric>>), Vec<Diagnostic>> {
+        let mut sets_of = Vec::new();
+        for name in names {
+            sets_of.push(self.rule_sets(name, &selection.metrics)?);
+        }
+        self.compile_with(names, &sets_of, selection)
+    }
+
+    /// [`Engine::compile`] with given rule sets for each format.
+    pub(super) fn compile_with(
+        &self,
+        names: &[String],
+        sets_of: &[Vec<&RuleSetDefinition>],
+        selection: &Selection,
+    ) -> Result<(Vec<Compiled>, Arc<Vec<Metric>>), Vec<Diagnostic>> {
+        let mut all: Vec<&RuleSetDefinition> = Vec::new();
+        for set in sets_of.iter().flatten() {
+            if !all.iter().any(|known| known.name == set.name) {
+                all.push(set);
+            }
+        }
+        let source = |sets: Vec<_>| RuleSource {
+            sets,
+            overrides: &self.vars,
+            only: &selection.metrics,
+            by: selection.by.as_deref(),
+            file_labels: &selection.file_labels,
+        };
+        let mut metrics = register(&source(all.clone()))?;
+        let mut mistakes = unknown_selection(&all, selection);
+        let mut compiled = Vec::new();
+        for (name, sets) in names.iter().zip(sets_of) {
+            match self.compile_one(name, &source(sets.clone()), &mut metrics) {
+                Ok(pair) => compiled.push(pair),
+                Err(more) => mistakes.extend(more.into_iter().filter(|new| !is_known(&mistakes, new)).collect::<Vec<_>>()),
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let metrics = Arc::new(metrics);
+        let compiled = compiled.into_iter().map(|(format, mut rules)| {
+            rules.number(&metrics);
+            Compiled { format: Arc::new(format), rules: Arc::new(rules) }
+        });
+        Ok((compiled.collect(), metrics))
+    }
+
+    fn compile_one(
+        &self,
+        name: &str,
+        source: &RuleSource<'_>,
+        metrics: &mut [Metric],
+    ) -> Result<(Format, Rules), Vec<Diagnostic>> {
+        let format = self.format(name)?;
+        let rules = Rules::compile(source, &format, metrics)?;
+        Ok((format, rules))
+    }
+}
+
+/// A rule set's mistake shows once, however many formats it is compiled for.
+fn is_known(mistakes: &[Diagnostic], new: &Diagnostic) -> bool {
+    let place = |diagnostic: &Diagnostic| diagnostic.place.as_ref().map(|place| (place.source().name.clone(), place.span()));
+    mistakes.iter().any(|known| known.message == new.message && place(known) == place(new))
+}
+
+/// `--metric` and `--by` that name nothing.
+fn unknown_selection(sets: &[&RuleSetDefinition], selection: &Selection) -> Vec<Diagnostic> {
+    let mut mistakes = Vec::new();
+    let everything = Selection::default();
+    let source = RuleSource {
+        sets: sets.to_vec(),
+        overrides: &BTreeMap::new(),
+        only: &everything.metrics,
+        by: None,
+        file_labels: &selection.file_labels,
+    };
+    let known = register(&source).unwrap_or_default();
+    for name in &selection.metrics {
+        if !known.iter().any(|metric| metric.name == *name) {
+            let names = known.iter().map(|metric| metric.name.as_str());
+            mistakes.push(unknown("--metric", name, "metric", names));
+        }
+    }
+    for label in selection.by.iter().flatten() {
+        let wanted = |metric: &&Metric| selection.metrics.is_empty() || selection.metrics.contains(&metric.name);
+        let mut labels = known.iter().filter(wanted).flat_map(|metric| metric.labels.iter().map(String::as_str));
+        if !labels.clone().any(|known| known == label) {
+            let mut names: Vec<&str> = labels.by_ref().collect();
+            names.sort_unstable();
+            names.dedup();
+            mistakes.push(unknown("--by", label, "label", names.into_iter()));
+        }
+    }
+    mistakes
+}
+
+fn unknown<'n>(flag: &str, value: &str, what: &str, names: impl Iterator<Item = &'n str> + Clone) -> Diagnostic {
+    let error = Place::argument(flag, value).error(format!("unknown {what} `{value}`"), format!("not a {what} here"));
+    match similar(value, names.clone()) {
+        Some(near) => error.help(format!("a {what} with a similar name exists: `{near}`")),
+        None => error.help(format!("{what}s here: {}", names.collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// `NAME=VALUE`; commas make a list where the rule sets have one.
+fn variable(text: &str, catalog: &Catalog) -> Result<(String, Var), Diagnostic> {
+    let place = Place::argument("--var", text);
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(place.error("expected NAME=VALUE", "no `=`").help("--var beacon_path=/pixel.gif"));
+    };
+    let declared: Vec<(&str, &Var)> = catalog
+        .rule_sets()
+        .flat_map(|set| &set.definition.vars)
+        .map(|(name, var)| (name.value.as_str(), &var.value))
+        .collect();
+    match declared.iter().find(|(known, _)| *known == name) {
+        Some((_, Var::List(_))) => {
+            let values = value.split(',').filter(|v| !v.is_empty()).map(str::to_owned);
+            Ok((name.to_owned(), Var::List(values.collect())))
+        }
+        Some((_, Var::Text(_))) => Ok((name.to_owned(), Var::Text(value.to_owned()))),
+        None => Err(unknown("--var", name, "variable", declared.iter().map(|(name, _)| *name))),
+    }
+}
+
+/// CIDRs, `private`, or files of CIDRs.
+fn trusted_proxies(entries: &[String], mistakes: &mut Vec<Diagnostic>) -> AddressSet {
+    let mut set = AddressSet::default();
+    for entry in entries {
+        let place = Place::argument("--trusted-proxies", entry);
+        if let Ok(more) = AddressSet::parse([entry.as_str()]) {
+            set.extend(&more);
+        } else if !Path::new(entry).exists() {
+            let error = place.error(format!("`{entry}` is no address, CIDR or file"), "not understood");
+            mistakes.push(error.help("write 203.0.113.0/24, `private`, or the path of a file with one CIDR a line"));
+        } else {
+            match std::fs::read_to_string(entry) {
+                Err(error) => mistakes.push(place.error(format!("cannot read this file: {error}"), "unreadable")),
+                Ok(text) => {
+                    if let Err(errors) = set.add_list(&text) {
+                        mistakes.extend(errors.iter().map(|error| place.error(error.to_string(), "in this file")));
+                    }
+                }
+            }
+        }
+    }
+    set
+}
+
+/// The databases named, or those in the standard places, and what to say about it.
+fn geo_databases(named: &[PathBuf], mistakes: &mut Vec<Diagnostic>) -> (GeoDatabases, Vec<String>) {
+    let standard = if named.is_empty() { standard_places() } else { Vec::new() };
+    let paths = if named.is_empty() { &standard } else { named };
+    let mut notices = Vec::new();
+    let databases = match GeoDatabases::open(paths) {
+        Ok(databases) => databases,
+        Err(errors) if named.is_empty() => {
+            notices.extend(errors.iter().map(|error| format!("geo database left out: {error}")));
+            GeoDatabases::default()
+        }
+        Err(errors) => {
+            for error in errors {
+                mistakes.push(Diagnostic::new(error.to_string()));
+            }
+            GeoDatabases::default()
+        }
+    };
+    if databases.is_empty() && notices.is_empty() {
+        notices.push(
+            "no geo database, so countries are `unknown`: give one with --geoip FILE.mmdb (GeoLite2 from \
+             maxmind.com or DB-IP Lite from db-ip.com, both free), or put it into /usr/share/GeoIP"
+                .to_owned(),
+        );
+    }
+    (databases, notices)
+}

@@ -1,0 +1,227 @@
+//! The examples of parser files, run: a format's lines must give their fields, a rule set's fields
+//! must give their counts, no less and no more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::fields::{FieldReader, LineFields, NoFields};
+use crate::definition::{At, FormatExample, RuleExample, RuleSetDefinition};
+use crate::diagnostic::{Diagnostic, Untrusted};
+use crate::geo::GeoCache;
+use crate::metrics::Metric;
+use crate::metrics::run::Merge;
+use crate::metrics::series::labels_of;
+use crate::parse::{Format, Zone};
+use crate::pipeline::{Counter, Pipeline, TimeRange, Windows};
+use crate::record::{Escape, FieldKind, Fields, Span};
+use crate::rule::{Environment, Evaluator, RuleSource, Rules, register};
+
+/// An example that does not hold, with what came instead.
+pub type ExampleFailure = Diagnostic;
+
+/// Any second, all in one window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OneWindow;
+
+impl Windows for OneWindow {
+    fn start(&mut self, _: i64) -> i64 {
+        0
+    }
+}
+
+/// Every time.
+pub(super) const ALWAYS: TimeRange = TimeRange { since: i64::MIN, until: i64::MAX };
+
+/// Runs the examples of the shipped parser files; the number run and those that fail.
+pub fn test_all() -> (usize, Vec<ExampleFailure>) {
+    match Engine::open(&crate::cli::ParserArgs { timezone: "UTC".to_owned(), ..Default::default() }) {
+        Ok(engine) => {
+            let names: Vec<String> = engine.catalog.formats().map(|entry| entry.definition.name.clone()).collect();
+            let sets: Vec<String> = engine.catalog.rule_sets().map(|entry| entry.definition.name.clone()).collect();
+            test(&engine, &names, &sets)
+        }
+        Err(mistakes) => (0, mistakes),
+    }
+}
+
+/// Runs the examples of the named formats and rule sets.
+pub(super) fn test(engine: &Engine, formats: &[String], sets: &[String]) -> (usize, Vec<ExampleFailure>) {
+    let (mut run, mut failures) = (0, Vec::new());
+    for name in formats {
+        let Ok(entry) = engine.catalog.format(name) else { continue };
+        if let Err(mistakes) = engine.compile(std::slice::from_ref(name), &super::engine::Selection::default()) {
+            failures.extend(mistakes);
+            continue;
+        }
+        for example in &entry.definition.examples {
+            run += 1;
+            match engine.format(name) {
+                Ok(format) => failures.extend(format_example(&format, example, &engine.zone)),
+                Err(mistakes) => failures.extend(mistakes),
+            }
+        }
+    }
+    for name in sets {
+        let Ok(entry) = engine.catalog.rule_set(name) else { continue };
+        for example in &entry.definition.examples {
+            run += 1;
+            failures.extend(rule_example(engine, &entry.definition, example));
+        }
+    }
+    (run, failures)
+}
+
+fn format_example(format: &Format, example: &FormatExample, zone: &Zone) -> Vec<Diagnostic> {
+    let asked: Vec<String> = example.fields.iter().map(|(name, _)| name.value.clone()).collect();
+    let mut reader = FieldReader::new(format, zone, &asked);
+    let mut last = Err(NoFields::Directive);
+    for line in example.line.value.lines() {
+        last = reader.read(line.as_bytes());
+    }
+    let fields = match last {
+        Ok(LineFields { time, mut fields, .. }) => {
+            fields.insert("time".to_owned(), time.to_string());
+            fields
+        }
+        Err(reason) => {
+            let message = format!("the line is not read: {}", reason_text(&reason, format));
+            return vec![example.line.place.error(message, "this line")];
+        }
+    };
+    let mut failures = Vec::new();
+    for (name, expected) in &example.fields {
+        let got = fields.get(&name.value).map_or("", String::as_str);
+        if got != expected.value {
+            let message = format!("`{}` is `{}`, not `{}`", name.value, Untrusted(got.as_bytes()), expected.value);
+            failures.push(expected.place.error(message, "expected this"));
+        }
+    }
+    failures
+}
+
+/// Why a line has no fields, in words.
+pub(super) fn reason_text(reason: &NoFields, format: &Format) -> String {
+    match reason {
+        NoFields::Directive => "it is a directive".to_owned(),
+        NoFields::BadTime => "its time does not exist".to_owned(),
+        NoFields::Mismatch(mismatch) => {
+            format!("at byte {} expected {}", mismatch.at, format.explain(*mismatch))
+        }
+    }
+}
+
+/// The fields of a rule set's example as a format of its own: their values stand one after another.
+struct Given<'e> {
+    names: Vec<&'e str>,
+}
+
+impl Fields for Given<'_> {
+    fn field(&self, name: &str) -> Option<FieldKind> {
+        self.names.contains(&name).then_some(FieldKind { escape: Escape::None, shift: 0 })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.names.iter().map(ToString::to_string).collect()
+    }
+}
+
+fn rule_example(engine: &Engine, set: &RuleSetDefinition, example: &RuleExample) -> Vec<Diagnostic> {
+    let given = Given { names: example.fields.iter().map(|(name, _)| name.value.as_str()).collect() };
+    let source = RuleSource { sets: vec![set], overrides: &engine.vars, only: &[], by: None, file_labels: &[] };
+    let compiled = register(&source).and_then(|mut metrics| {
+        let rules = Rules::compile(&source, &given, &mut metrics)?;
+        Ok((rules, metrics))
+    });
+    let (mut rules, metrics) = match compiled {
+        Ok(compiled) => compiled,
+        Err(mistakes) => return mistakes,
+    };
+    rules.number(&Arc::new(metrics));
+    let (line, spans) = given_line(&rules, example);
+    let metrics = Arc::clone(&rules.layout.metrics);
+    let mut evaluator = Evaluator::new(Arc::new(rules), Environment::default(), GeoCache::new(Arc::default()));
+    let mut table = crate::metrics::Table::new(Arc::clone(&evaluator.rules().layout));
+    table.select(0);
+    evaluator.count(&line, &spans, (1, 0), &mut table);
+    let counted = counted(&mut table, &metrics);
+    let expected: BTreeMap<String, &At<String>> =
+        example.counts.iter().map(|(series, amount)| (series.value.clone(), amount)).collect();
+    let mut failures = Vec::new();
+    for (series, amount) in &expected {
+        let got = counted.get(series).map_or("0", String::as_str);
+        if got != amount.value {
+            let message = format!("{series} is {got}, not {}", amount.value);
+            failures.push(amount.place.error(message, "expected this").help(format!("the example counts {}", list(&counted))));
+        }
+    }
+    for series in counted.keys().filter(|series| !expected.contains_key(*series)) {
+        failures.push(example.place.error(format!("{series} is counted too"), "not in `counts`"));
+    }
+    failures
+}
+
+fn list(counted: &BTreeMap<String, String>) -> String {
+    let all: Vec<String> = counted.iter().map(|(series, amount)| format!("{series} = {amount}")).collect();
+    if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
+}
+
+fn given_line(rules: &Rules, example: &RuleExample) -> (Vec<u8>, Vec<Span>) {
+    let mut line = Vec::new();
+    let mut spans = Vec::new();
+    for name in &rules.wanted {
+        let value = example.fields.iter().find(|(known, _)| known.value == *name).map(|(_, value)| value.value.as_str());
+        let start = line.len();
+        line.extend_from_slice(value.unwrap_or_default().as_bytes());
+        spans.push(Span::new(start, line.len()));
+    }
+    (line, spans)
+}
+
+/// Everything a table holds, as series and amounts.
+pub(super) fn counted(table: &mut crate::metrics::Table, metrics: &[Metric]) -> BTreeMap<String, String> {
+    let mut counted = BTreeMap::new();
+    let mut run = Vec::new();
+    // Writing to memory and reading it back cannot fail.
+    if table.write_run(&mut run).is_err() {
+        return counted;
+    }
+    let Ok(mut merge) = Merge::new([run.as_slice()], metrics) else { return counted };
+    let mut cell = Vec::new();
+    while let Ok(Some((key, metric))) = merge.next_series() {
+        let name = series_name(metric, &labels_of(key));
+        while let Ok(Some(_)) = merge.next_point(&mut cell) {
+            let amount = match &metric.kind {
+                crate::metrics::Kind::Buckets(_) => metric.kind.observed_sum(&cell),
+                kind => kind.amount(&cell),
+            };
+            counted.insert(name.clone(), amount.to_string());
+        }
+    }
+    counted
+}
+
+/// `metric{label="value"}` as Prometheus writes it.
+pub(super) fn series_name(metric: &Metric, labels: &[Vec<u8>]) -> String {
+    if labels.is_empty() {
+        return metric.name.clone();
+    }
+    let pairs: Vec<String> = metric
+        .labels
+        .iter()
+        .zip(labels)
+        .map(|(label, value)| {
+            let value = String::from_utf8_lossy(value).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            format!("{label}=\"{value}\"")
+        })
+        .collect();
+    format!("{}{{{}}}", metric.name, pairs.join(","))
+}
+
+/// A pipeline of one format, for single lines.
+pub(super) fn single(engine: &Engine, compiled: &super::engine::Compiled) -> Pipeline<OneWindow> {
+    let environment = Environment { trusted: Arc::clone(&engine.trusted), file_labels: Vec::new() };
+    let evaluator = Evaluator::new(Arc::clone(&compiled.rules), environment, GeoCache::new(Arc::clone(&engine.geo)));
+    let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
+    Pipeline::new(vec![Counter::new(reader, evaluator)], ALWAYS, OneWindow, None)
+}

@@ -1,0 +1,205 @@
+//! `beacontail grep`: the raw lines behind a series.
+//!
+//! Matchers may name labels and fields. With a label among them, the metrics that have all labels
+//! named are asked, and a line is printed when one of them counts it with these values; with none,
+//! the fields alone decide.
+
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+
+use super::engine::{Compiled, Engine, Selection};
+use super::inputs::choose;
+use super::{Done, Failure, say, times};
+use crate::cli::GrepArgs;
+use crate::definition::{At, MetricDefinition, MetricType, RuleSetDefinition};
+use crate::diagnostic::{Diagnostic, Place, Untrusted};
+use crate::geo::{GeoCache, mask_addresses};
+use crate::parse::{Line, Reader};
+use crate::pipeline::TimeRange;
+use crate::record::Span;
+use crate::rule::matcher::{self, Matcher};
+use crate::rule::{Environment, Evaluator, Vars};
+use crate::source::{Archive, ArchiveError, Block, Blocks, Input, InputKind, Limits, MAX_LINE, expand};
+
+/// Runs the command.
+///
+/// # Errors
+/// The user's mistakes, unreadable inputs and I/O errors.
+pub(crate) fn run(args: &GrepArgs) -> Result<Done, Failure> {
+    let mut engine = Engine::open(&args.parsers)?;
+    let zone = times::zone(&args.parsers.timezone);
+    let range = times::range(args.since.as_deref(), args.until.as_deref(), &zone)?;
+    let named = engine.parsers(&args.parser)?;
+    let limits = Limits::default();
+    let found = expand(&args.paths).map_err(|errors| Failure::Inputs(errors.iter().map(ToString::to_string).collect()))?;
+    let mut stdin = None;
+    let chosen = choose(&engine, &named, &found, &vec![None; found.len()], limits, false, &mut stdin)?;
+    let sets = question_sets(&engine, &chosen.parsers, &args.matchers)?;
+    let sets_of: Vec<Vec<&RuleSetDefinition>> = chosen.parsers.iter().map(|_| sets.iter().collect()).collect();
+    let (compiled, _) = engine.compile_with(&chosen.parsers, &sets_of, &Selection::default())?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut search = Search { args, range, left: args.max.unwrap_or(u64::MAX), masked: Vec::new() };
+    let mut errors = Vec::new();
+    for (input, choice) in found.iter().zip(&chosen.inputs) {
+        let mut parsers: Vec<Asked> = choice.parsers.iter().filter_map(|&n| Some(Asked::new(&engine, compiled.get(n)?))).collect();
+        match search.input(input, stdin.take_if(|_| input.kind == InputKind::Stdin), limits, &mut parsers, &mut out) {
+            Ok(()) => {}
+            Err(Stop::Reading(error)) => errors.push(error.to_string()),
+            Err(Stop::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Done::Complete),
+            Err(Stop::Writing(error)) => return Err(Failure::Other(error.into())),
+        }
+    }
+    out.flush().map_err(|error| Failure::Other(error.into()))?;
+    for error in &errors {
+        say(&format!("error: {error}"));
+    }
+    Ok(if errors.is_empty() { Done::Complete } else { Done::Incomplete })
+}
+
+/// A series or matchers as rule sets of the metrics that are asked.
+fn question_sets(engine: &Engine, formats: &[String], text: &str) -> Result<Vec<RuleSetDefinition>, Vec<Diagnostic>> {
+    let (metric, matchers) = match text.split_once('{') {
+        Some((name, rest)) if !name.is_empty() && !name.contains(['=', '"']) => (Some(name.trim()), format!("{{{rest}")),
+        _ => (None, text.to_owned()),
+    };
+    let mut sets: Vec<&RuleSetDefinition> = Vec::new();
+    for name in formats {
+        let wanted: Vec<String> = metric.iter().map(ToString::to_string).collect();
+        for set in engine.rule_sets(name, &wanted)? {
+            if !sets.iter().any(|known| known.name == set.name) {
+                sets.push(set);
+            }
+        }
+    }
+    let written = At { value: matchers.clone(), place: Place::argument("grep", &matchers) };
+    let mut questions = Vec::new();
+    let is_label = |name: &str| sets.iter().flat_map(|set| &set.metrics).any(|metric| metric.labels.iter().any(|(label, _)| label.value == name));
+    for set in &sets {
+        let vars = Vars::of(set, &engine.vars);
+        let parsed = matcher::parse(&written, &vars).map_err(|mistake| vec![mistake])?;
+        let labels: Vec<&str> = parsed.iter().map(|matcher| matcher.field.as_str()).filter(|name| is_label(name)).collect();
+        let mut question = (*set).clone();
+        question.metrics = set.metrics.iter().filter(|definition| {
+            let named = metric.is_none_or(|name| definition.name.value == name);
+            named && labels.iter().all(|name| definition.labels.iter().any(|(label, _)| label.value == **name))
+        }).map(|definition| asked(definition, &parsed, labels.is_empty() && metric.is_none())).collect();
+        question.metrics.dedup_by(|a, b| a.matchers.as_ref().map(|m| &m.value) == b.matchers.as_ref().map(|m| &m.value));
+        questions.push(question);
+    }
+    if questions.iter().all(|question| question.metrics.is_empty()) {
+        let place = Place::argument("grep", text);
+        let help = "labels come from the metrics of the rule sets: `beacontail parsers list`, or name a set with --rules";
+        return Err(vec![place.error("no metric has these labels", "nothing can match").help(help)]);
+    }
+    Ok(questions)
+}
+
+/// The metric's own matchers and those asked, labels replaced by the fields that give them.
+fn asked(definition: &MetricDefinition, matchers: &[Matcher], fields_only: bool) -> MetricDefinition {
+    let own = definition.matchers.as_ref().filter(|_| !fields_only).map(|own| own.value.clone());
+    let given = matchers.iter().map(|matcher| {
+        let field = definition.labels.iter().find(|(label, _)| label.value == matcher.field);
+        let name = field.map_or(matcher.field.as_str(), |(_, field)| field.value.as_str());
+        format!("{name}{}", matcher.text.get(matcher.field.len()..).unwrap_or_default())
+    });
+    let text = own.into_iter().chain(given).collect::<Vec<_>>().join(", ");
+    MetricDefinition {
+        kind: MetricType::Counter,
+        matchers: Some(At { place: Place::argument("grep", &text), value: text }),
+        labels: Vec::new(),
+        value: None,
+        buckets: Vec::new(),
+        weight: None,
+        near: None,
+        graphite: Vec::new(),
+        label_limits: Vec::new(),
+        name: At { value: format!("{}_total", definition.name.value), place: definition.name.place.clone() },
+        ..definition.clone()
+    }
+}
+
+/// A parser whose rules are the question.
+struct Asked {
+    reader: Reader,
+    evaluator: Evaluator,
+    spans: Vec<Span>,
+}
+
+impl Asked {
+    fn new(engine: &Engine, compiled: &Compiled) -> Asked {
+        let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
+        let environment = Environment { trusted: Arc::clone(&engine.trusted), file_labels: Vec::new() };
+        let geo = GeoCache::new(Arc::clone(&engine.geo));
+        Asked {
+            spans: vec![Span::ABSENT; reader.spans()],
+            evaluator: Evaluator::new(Arc::clone(&compiled.rules), environment, geo),
+            reader,
+        }
+    }
+
+    /// Whether the line is read, and whether it answers the question.
+    fn answers(&mut self, line: &[u8], range: TimeRange) -> Option<bool> {
+        let Ok(Line::Record(_)) = self.reader.read(line, &mut self.spans) else { return None };
+        let (time, _) = self.reader.time(line, &self.spans).ok()?;
+        let inside = time.seconds >= range.since && time.seconds < range.until;
+        Some(inside && self.evaluator.matches(line, &self.spans))
+    }
+}
+
+enum Stop {
+    Reading(ArchiveError),
+    Writing(io::Error),
+}
+
+struct Search<'a> {
+    args: &'a GrepArgs,
+    range: TimeRange,
+    left: u64,
+    masked: Vec<u8>,
+}
+
+impl Search<'_> {
+    fn input(
+        &mut self,
+        input: &Input,
+        opened: Option<(Archive, Vec<u8>)>,
+        limits: Limits,
+        parsers: &mut [Asked],
+        out: &mut impl Write,
+    ) -> Result<(), Stop> {
+        let opened = opened.map_or_else(|| Archive::open(&input.path, limits).map(|archive| (archive, Vec::new())), Ok);
+        let (mut archive, head) = opened.map_err(Stop::Reading)?;
+        let mut head = io::Cursor::new(head);
+        let read = |buffer: &mut [u8]| {
+            let ready = io::Read::read(&mut head, buffer).unwrap_or_default();
+            if ready > 0 { Ok(ready) } else { archive.read(buffer) }
+        };
+        let mut blocks = Blocks::new(read, MAX_LINE);
+        while let Some(block) = blocks.next_block().map_err(Stop::Reading)? {
+            let Block::Lines { bytes, .. } = block else { continue };
+            for line in bytes.split(|&byte| byte == b'\n') {
+                if self.left == 0 {
+                    return Ok(());
+                }
+                self.line(line, parsers, out).map_err(Stop::Writing)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8], parsers: &mut [Asked], out: &mut impl Write) -> io::Result<()> {
+        let trimmed = line.strip_suffix(b"\r").unwrap_or(line);
+        let answer = parsers.iter_mut().find_map(|parser| parser.answers(trimmed, self.range));
+        if answer != Some(true) {
+            return Ok(());
+        }
+        self.left -= 1;
+        if self.args.raw {
+            out.write_all(line)?;
+            return out.write_all(b"\n");
+        }
+        self.masked.clear();
+        mask_addresses(trimmed, &mut self.masked);
+        writeln!(out, "{}", Untrusted(&self.masked))
+    }
+}

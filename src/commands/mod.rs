@@ -1,0 +1,94 @@
+//! The commands: the only place where sources, the pipeline and the outputs meet.
+
+mod detect;
+mod engine;
+mod examples;
+mod explain;
+mod fields;
+mod grep;
+mod inputs;
+mod parsers;
+mod replay;
+mod times;
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::cli::{Cli, Command};
+use crate::diagnostic::{Diagnostic, render};
+
+pub use examples::{ExampleFailure, test_all};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Everything was done.
+    Complete,
+    /// The result is there, and marked as incomplete; or a test failed.
+    Incomplete,
+}
+
+/// Why a command ended without a result.
+#[derive(Debug)]
+pub enum Failure {
+    /// Mistakes on the command line or in parser files.
+    Mistakes(Vec<Diagnostic>),
+    /// Inputs that cannot be read, one sentence each.
+    Inputs(Vec<String>),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<Vec<Diagnostic>> for Failure {
+    fn from(mistakes: Vec<Diagnostic>) -> Failure {
+        Failure::Mistakes(mistakes)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::Other(error)
+    }
+}
+
+/// Runs a command and says what went wrong; the exit code: 0 done, 1 input or output incomplete,
+/// 2 usage or configuration.
+pub fn run(cli: &Cli) -> u8 {
+    let result = match &cli.command {
+        Command::Replay(args) => replay::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Grep(args) => grep::run(args),
+        Command::Parsers(command) => parsers::run(command),
+    };
+    match result {
+        Ok(Done::Complete) => 0,
+        Ok(Done::Incomplete) => 1,
+        Err(Failure::Mistakes(mistakes)) => {
+            let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            say(render(&mistakes, color).trim_end());
+            2
+        }
+        Err(Failure::Inputs(errors)) => {
+            for error in errors {
+                say(&format!("error: {error}"));
+            }
+            1
+        }
+        Err(Failure::Other(error)) => {
+            say(&format!("error: {error:#}"));
+            1
+        }
+    }
+}
+
+/// One message on standard error; nobody is left to tell when that fails.
+fn say(message: &str) {
+    drop(writeln!(io::stderr().lock(), "{message}"));
+}
+
+/// Writes to standard output; a reader that went away ends the command in peace.
+fn print(text: &[u8]) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| Failure::Other(anyhow::Error::from(error).context("cannot write"))),
+    }
+}

@@ -1,0 +1,92 @@
+//! A child format with its parent worked in.
+//!
+//! Invariant: what the child says wins; what it does not say is the parent's, but for description
+//! and examples. Units and the keys of `[time]` are merged one by one.
+
+use super::load::{FormatFile, LayoutPart};
+use super::pasted;
+use super::written::Rewritten;
+use super::{At, FormatDefinition, LayoutDefinition, TimeDefinition, Unit};
+use crate::diagnostic::Diagnostic;
+
+/// The definition of `file`; `Err(None)` when it has no layout, which loading has reported.
+pub(super) fn extended(
+    name: &str,
+    file: &FormatFile,
+    parent: Option<&FormatDefinition>,
+) -> Result<FormatDefinition, Option<Diagnostic>> {
+    Ok(FormatDefinition {
+        name: name.to_owned(),
+        description: file.description.clone(),
+        layout: layout(file, parent)?,
+        time: time(&file.time, parent.map(|parent| &parent.time)),
+        units: units(&file.units, parent),
+        require: or_parents(&file.require, parent.map(|parent| &parent.require)),
+        rules: or_parents(&file.rules, parent.map(|parent| &parent.rules)),
+        detect: file.detect.unwrap_or(parent.and_then(|parent| parent.detect)),
+        examples: file.examples.clone(),
+    })
+}
+
+fn or_parents(own: &Option<Vec<At<String>>>, parents: Option<&Vec<At<String>>>) -> Vec<At<String>> {
+    own.as_ref().or(parents).cloned().unwrap_or_default()
+}
+
+fn layout(
+    file: &FormatFile,
+    parent: Option<&FormatDefinition>,
+) -> Result<At<LayoutDefinition>, Option<Diagnostic>> {
+    let parents = parent.map(|parent| &parent.layout);
+    let Some(own) = &file.layout else { return parents.cloned().ok_or(None) };
+    let value = match &own.value {
+        LayoutPart::Whole(layout) => layout.clone(),
+        LayoutPart::Append(text) => appended(own, text, parents.ok_or(None)?)?,
+    };
+    Ok(At { value, place: own.place.clone() })
+}
+
+fn appended(
+    own: &At<LayoutPart>,
+    text: &At<String>,
+    parent: &At<LayoutDefinition>,
+) -> Result<LayoutDefinition, Diagnostic> {
+    match &parent.value {
+        LayoutDefinition::Nginx { text: before, escape } => {
+            Ok(LayoutDefinition::Nginx { text: joined(before, text), escape: *escape })
+        }
+        LayoutDefinition::Apache { text: before } => {
+            let text = pasted::apache(text.clone())?;
+            Ok(LayoutDefinition::Apache { text: joined(before, &text) })
+        }
+        _ => {
+            let error = own.place.error("`append` adds to `nginx` and `apache` layouts only", "");
+            Err(error.note(&parent.place, "the parent's layout is here"))
+        }
+    }
+}
+
+fn joined(before: &At<String>, text: &At<String>) -> At<String> {
+    let mut whole = Rewritten::default();
+    whole.copy(before, 0..before.value.len());
+    whole.copy(text, 0..text.value.len());
+    whole.finish(&text.place)
+}
+
+fn time(own: &TimeDefinition, parent: Option<&TimeDefinition>) -> TimeDefinition {
+    let Some(parent) = parent else { return own.clone() };
+    TimeDefinition {
+        field: own.field.clone().or(parent.field.clone()),
+        format: own.format.clone().or(parent.format.clone()),
+        search: own.search.clone().or(parent.search.clone()),
+    }
+}
+
+fn units(
+    own: &[(At<String>, At<Unit>)],
+    parent: Option<&FormatDefinition>,
+) -> Vec<(At<String>, At<Unit>)> {
+    let is_own = |field: &str| own.iter().any(|(name, _)| name.value == field);
+    let inherited = parent.into_iter().flat_map(|parent| &parent.units);
+    let inherited = inherited.filter(|(name, _)| !is_own(&name.value));
+    inherited.chain(own).cloned().collect()
+}

@@ -1,0 +1,148 @@
+//! A format as one file, its parents worked in: what `parsers show --flat` prints.
+//!
+//! Invariant: the text loads back to the same definition. Comments and the author's order are
+//! not kept.
+
+use std::fmt::{Display, Write};
+
+use super::{At, FormatDefinition, LayoutDefinition, NginxEscape, Unit, W3cEscape};
+
+/// The format file without `extends`.
+pub(super) fn flat(format: &FormatDefinition) -> String {
+    let mut out = format!("description = {}\n", string(&format.description));
+    write_lists(&mut out, format)
+        .and_then(|()| write_layout(&mut out, &format.layout.value))
+        .and_then(|()| write_tables(&mut out, format))
+        .expect("writing to a `String` does not fail");
+    out
+}
+
+type Written = Result<(), std::fmt::Error>;
+
+fn write_lists(out: &mut String, format: &FormatDefinition) -> Written {
+    for (key, list) in [("rules", &format.rules), ("require", &format.require)] {
+        if !list.is_empty() {
+            let texts: Vec<String> = list.iter().map(|text| string(&text.value)).collect();
+            writeln!(out, "{key} = [{}]", texts.join(", "))?;
+        }
+    }
+    match format.detect {
+        Some(order) => writeln!(out, "detect = {order}"),
+        None => Ok(()),
+    }
+}
+
+fn write_layout(out: &mut String, layout: &LayoutDefinition) -> Written {
+    writeln!(out, "\n[format]")?;
+    match layout {
+        LayoutDefinition::Nginx { text, escape } => {
+            writeln!(out, "nginx = {}", string(&nginx_text(&text.value)))?;
+            match escape {
+                NginxEscape::Default => Ok(()),
+                NginxEscape::Json => writeln!(out, "escape = \"json\""),
+                NginxEscape::None => writeln!(out, "escape = \"none\""),
+            }
+        }
+        LayoutDefinition::Apache { text } => {
+            writeln!(out, "apache = {}", string(&apache_text(&text.value)))
+        }
+        LayoutDefinition::Regex { pattern } => writeln!(out, "regex = {}", string(&pattern.value)),
+        LayoutDefinition::Json { fields } => {
+            writeln!(out, "json = {{{}}}", pairs(fields, |path| string(path)))
+        }
+        LayoutDefinition::W3c { fields, columns, escape } => {
+            let escape = match escape {
+                W3cEscape::Percent => "percent",
+                W3cEscape::Plus => "plus",
+                W3cEscape::None => "none",
+            };
+            write!(out, "w3c = {{ fields = {{{}}}", pairs(fields, |column| string(column)))?;
+            if let Some(columns) = columns {
+                write!(out, ", columns = {}", string(&columns.value))?;
+            }
+            writeln!(out, ", escape = \"{escape}\" }}")
+        }
+    }
+}
+
+/// A text that looks like a directive would be taken for one: it is wrapped into one.
+fn nginx_text(text: &str) -> String {
+    if !text.trim_start().starts_with("log_format") {
+        return text.to_owned();
+    }
+    let escaped = text.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("log_format flat '{escaped}';")
+}
+
+fn apache_text(text: &str) -> String {
+    if text.trim_start().starts_with("LogFormat") {
+        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+        return format!("LogFormat \"{escaped}\"");
+    }
+    text.replace("\\\"", "\\\\\"")
+}
+
+fn write_tables(out: &mut String, format: &FormatDefinition) -> Written {
+    let time = &format.time;
+    let keys = [("field", &time.field), ("format", &time.format), ("search", &time.search)];
+    let given: Vec<_> =
+        keys.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))).collect();
+    if !given.is_empty() {
+        writeln!(out, "\n[time]")?;
+    }
+    given.iter().try_for_each(|(key, value)| writeln!(out, "{key} = {}", string(&value.value)))?;
+    if !format.units.is_empty() {
+        writeln!(out, "\n[units]")?;
+    }
+    for (field, unit) in &format.units {
+        writeln!(out, "{} = \"{}\"", key(&field.value), unit.value)?;
+    }
+    for example in &format.examples {
+        writeln!(out, "\n[[example]]\nline = {}", string(&example.line.value))?;
+        writeln!(out, "fields = {{{}}}", pairs(&example.fields, |value| string(value)))?;
+    }
+    Ok(())
+}
+
+impl Display for Unit {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Unit::Seconds => "s",
+            Unit::Milliseconds => "ms",
+            Unit::Microseconds => "us",
+            Unit::Nanoseconds => "ns",
+        })
+    }
+}
+
+fn pairs<T>(pairs: &[(At<String>, At<T>)], show: impl Fn(&T) -> String) -> String {
+    let shown =
+        pairs.iter().map(|(name, value)| format!("{} = {}", key(&name.value), show(&value.value)));
+    let shown: Vec<String> = shown.collect();
+    if shown.is_empty() { String::new() } else { format!(" {} ", shown.join(", ")) }
+}
+
+fn key(name: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !name.is_empty() && name.bytes().all(is_bare) { name.to_owned() } else { string(name) }
+}
+
+/// A TOML string: without escapes where that is possible.
+fn string(text: &str) -> String {
+    if !text.chars().any(|letter| letter == '\'' || letter.is_control()) {
+        let quote = if text.contains(['"', '\\']) { '\'' } else { '"' };
+        return format!("{quote}{text}{quote}");
+    }
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            _ if letter.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            _ => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}

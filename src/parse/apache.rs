@@ -1,0 +1,160 @@
+//! Apache's `LogFormat` text as pieces (mod_log_config, "Custom Log Formats").
+//!
+//! A directive becomes the field that nginx would call the same thing, with its unit where Apache
+//! counts in microseconds. Status lists (`%!200,304{…}i`) and `<`/`>` only choose which request of
+//! an internal redirect is meant; they do not change the name.
+
+use super::layout::{Piece, Shape};
+use crate::definition::Unit;
+
+type Error = (std::ops::Range<usize>, String);
+
+/// The pieces of a `LogFormat`, the unit of each field that is not in seconds, and the strftime
+/// text of a `%{…}t`, if there is one.
+#[derive(Default)]
+pub(super) struct ApacheFormat {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) units: Vec<(String, Unit)>,
+    pub(super) time_format: Option<String>,
+}
+
+/// Splits the text of a `LogFormat`. Errors carry the byte range inside the text.
+pub(super) fn format(text: &str) -> Result<ApacheFormat, Error> {
+    let mut format = ApacheFormat::default();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        format.literal(before.as_bytes());
+        let start = text.len() - after.len() - 1;
+        let (directive, tail) = directive(after).ok_or_else(|| {
+            let message = "a `%` must begin a directive such as `%h` or `%{Referer}i`";
+            (start..start + 1, message.to_owned())
+        })?;
+        let end = text.len() - tail.len();
+        format.directive(&directive).map_err(|message| (start..end, message))?;
+        rest = tail;
+    }
+    format.literal(rest.as_bytes());
+    Ok(format)
+}
+
+struct Directive<'t> {
+    argument: Option<&'t str>,
+    letter: &'t str,
+}
+
+/// `%[modifiers]{argument}letter`, without its `%`. `^ti` and `^to` are letters of three.
+fn directive(after: &str) -> Option<(Directive<'_>, &str)> {
+    let modifiers = after
+        .bytes()
+        .position(|b| !matches!(b, b'<' | b'>' | b'!' | b',' | b'0'..=b'9'))?;
+    let (_, mut rest) = after.split_at(modifiers);
+    let mut argument = None;
+    if let Some(braced) = rest.strip_prefix('{') {
+        let (inside, tail) = braced.split_once('}')?;
+        argument = Some(inside);
+        rest = tail;
+    }
+    let length = if rest.starts_with("^t") { 3 } else { 1 };
+    rest.is_char_boundary(length).then_some(())?;
+    let (letter, tail) = rest.split_at_checked(length)?;
+    Some((Directive { argument, letter }, tail))
+}
+
+impl ApacheFormat {
+    fn literal(&mut self, text: &[u8]) {
+        match self.pieces.last_mut() {
+            _ if text.is_empty() => {}
+            Some(Piece::Literal(before)) => before.extend_from_slice(text),
+            _ => self.pieces.push(Piece::Literal(text.to_vec())),
+        }
+    }
+
+    fn field(&mut self, name: impl Into<String>, shape: Shape) {
+        self.pieces.push(Piece::Field { name: name.into(), shape });
+    }
+
+    fn directive(&mut self, directive: &Directive<'_>) -> Result<(), String> {
+        match (directive.letter, directive.argument) {
+            ("%", None) => self.literal(b"%"),
+            ("t", None) => {
+                self.literal(b"[");
+                self.field("time_local", Shape::Clf);
+                self.literal(b"]");
+            }
+            ("t", Some(format)) => self.time(format)?,
+            ("D", None) => self.duration(Unit::Microseconds),
+            ("T", None | Some("s")) => self.duration(Unit::Seconds),
+            ("T", Some("ms")) => self.duration(Unit::Milliseconds),
+            ("T", Some("us")) => self.duration(Unit::Microseconds),
+            ("i", Some(header)) => self.header("http_", header),
+            ("o", Some(header)) => self.header("sent_http_", header),
+            ("^ti", Some(header)) => self.header("trailer_", header),
+            ("^to", Some(header)) => self.header("sent_trailer_", header),
+            ("C", Some(name)) => self.field(format!("cookie_{name}"), Shape::Text),
+            ("e", Some(name)) => self.field(format!("env_{name}"), Shape::Text),
+            ("n", Some(name)) => self.field(format!("note_{name}"), Shape::Text),
+            (letter, _) => {
+                let (name, shape) = plain(letter)
+                    .ok_or_else(|| format!("mod_log_config knows no directive `%{letter}` of this form"))?;
+                self.field(name, shape);
+            }
+        }
+        Ok(())
+    }
+
+    fn duration(&mut self, unit: Unit) {
+        self.units.push(("request_time".to_owned(), unit));
+        self.field("request_time", Shape::Number);
+    }
+
+    fn header(&mut self, prefix: &str, header: &str) {
+        let name: String = header
+            .chars()
+            .map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() })
+            .collect();
+        let name = format!("{prefix}{name}");
+        let shape = if name == "http_x_forwarded_for" { Shape::List } else { Shape::Text };
+        self.field(name, shape);
+    }
+
+    /// `%{format}t`: sec, msec and usec count from the epoch, the rest is strftime.
+    fn time(&mut self, format: &str) -> Result<(), String> {
+        let format = format.strip_prefix("begin:").or(format.strip_prefix("end:")).unwrap_or(format);
+        let epoch = matches!(format, "sec" | "msec" | "usec");
+        if matches!(format, "msec_frac" | "usec_frac") || self.time_format.is_some() {
+            return Err("a time in several `%{…}t` pieces is not supported by this version".to_owned());
+        }
+        self.time_format = Some(if epoch { "epoch".to_owned() } else { format.to_owned() });
+        self.field("time", if epoch { Shape::Number } else { Shape::Text });
+        Ok(())
+    }
+}
+
+fn plain(letter: &str) -> Option<(&'static str, Shape)> {
+    Some(match letter {
+        "h" | "a" => ("remote_addr", Shape::Token),
+        "A" => ("server_addr", Shape::Token),
+        "l" => ("remote_ident", Shape::Token),
+        "u" => ("remote_user", Shape::Text),
+        "r" => ("request", Shape::Text),
+        "s" => ("status", Shape::Number),
+        "b" | "B" => ("body_bytes_sent", Shape::Number),
+        "O" => ("bytes_sent", Shape::Number),
+        "I" => ("request_length", Shape::Number),
+        "S" => ("bytes_transferred", Shape::Number),
+        "v" => ("server_name", Shape::Token),
+        "V" => ("host", Shape::Token),
+        "p" => ("server_port", Shape::Number),
+        "m" => ("request_method", Shape::Token),
+        "U" => ("uri", Shape::Text),
+        "q" => ("query", Shape::Text),
+        "H" => ("server_protocol", Shape::Token),
+        "f" => ("request_filename", Shape::Text),
+        "k" => ("connection_requests", Shape::Number),
+        "L" => ("log_id", Shape::Token),
+        "P" => ("pid", Shape::Number),
+        "R" => ("handler", Shape::Token),
+        "X" => ("connection_status", Shape::Token),
+        _ => return None,
+    })
+}

@@ -1,0 +1,292 @@
+//! Log formats: from a line to the spans of its fields, and to its time.
+//!
+//! A [`Format`] is a compiled definition; it knows which fields exist, in which dialect their
+//! values are written and where the time stands. A [`Reader`] is a format prepared for the fields
+//! that are wanted, with what must be remembered from line to line: the last time, and the columns
+//! of a W3C file. One reader reads one file's lines in order.
+//!
+//! A new kind of layout is one file here, one variant of [`Layout`] and of [`Plan`]; a new log
+//! format is a file in `parsers/` and none here.
+
+mod apache;
+mod json;
+mod layout;
+mod nginx;
+mod pattern;
+mod reader;
+mod time;
+mod w3c;
+
+pub use reader::{Line, Reader};
+pub use time::{EventTime, TimeError, TimeFormat, Zone};
+
+use json::{JsonPath, JsonTemplate};
+use layout::{Piece, Quoting};
+use pattern::Pattern;
+
+use crate::definition::{At, FormatDefinition, LayoutDefinition, NginxEscape, Unit, W3cEscape};
+use crate::diagnostic::{Diagnostic, similar};
+use crate::record::{Escape, FieldKind, Fields};
+
+/// A log format, compiled.
+#[derive(Debug)]
+pub struct Format {
+    /// The parser's name.
+    pub name: String,
+    layout: Layout,
+    escape: Escape,
+    units: Vec<(String, Unit)>,
+    time: Time,
+    require: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Layout {
+    Server { pieces: Vec<Piece>, quoting: Quoting },
+    Regex(Pattern),
+    Json { fields: Vec<(String, JsonPath)>, families: Vec<(String, JsonTemplate)> },
+    W3c { fields: Vec<(String, String)>, columns: Option<String> },
+}
+
+/// Where a line's time stands.
+#[derive(Debug)]
+enum Time {
+    Field { name: String, format: TimeFormat },
+    Search { pattern: Pattern, format: TimeFormat },
+    /// The `date` and `time` columns of a W3C file.
+    Columns,
+}
+
+/// Fields that hold a time, in the order they are looked for, and the format each one has.
+const TIME_FIELDS: [(&str, &str); 7] = [
+    ("time_local", "clf"),
+    ("time_iso8601", "rfc3339"),
+    ("msec", "epoch"),
+    ("time", "rfc3339"),
+    ("timestamp", "rfc3339"),
+    ("ts", "epoch"),
+    ("@timestamp", "rfc3339"),
+];
+
+impl Format {
+    /// Compiles a definition.
+    ///
+    /// # Errors
+    /// Every mistake in the format string, its patterns, its time and its field names.
+    pub fn compile(definition: &FormatDefinition) -> Result<Format, Vec<Diagnostic>> {
+        let (layout, escape, mut units, written_time) = compile_layout(definition)?;
+        let mut mistakes = Vec::new();
+        let names = layout_names(&layout);
+        let time = compile_time(definition, &layout, &names, written_time.as_deref());
+        let time = time.map_err(|mistake| mistakes.push(mistake)).ok();
+        for (name, unit) in &definition.units {
+            units.retain(|(known, _)| *known != name.value);
+            units.push((name.value.clone(), unit.value));
+            mistakes.extend(unknown_field(name, &layout, &names));
+        }
+        for name in &definition.require {
+            mistakes.extend(unknown_field(name, &layout, &names));
+        }
+        match time {
+            Some(time) if mistakes.is_empty() => Ok(Format {
+                name: definition.name.clone(),
+                layout,
+                escape,
+                units,
+                time,
+                require: definition.require.iter().map(|name| name.value.clone()).collect(),
+            }),
+            _ => Err(mistakes),
+        }
+    }
+
+    /// True when a line can only be read after those before it: its file is not split.
+    pub fn is_stateful(&self) -> bool {
+        matches!(self.layout, Layout::W3c { .. })
+    }
+
+    /// The fields of the format by name, those of families and of W3C files' own columns aside.
+    pub fn names(&self) -> Vec<String> {
+        layout_names(&self.layout)
+    }
+}
+
+impl Fields for Format {
+    fn field(&self, name: &str) -> Option<FieldKind> {
+        if !offers(&self.layout, name) {
+            return None;
+        }
+        let unit = self.units.iter().find(|(known, _)| known == name);
+        let shift = unit.map_or(0, |(_, unit)| match unit {
+            Unit::Seconds => 0,
+            Unit::Milliseconds => -3,
+            Unit::Microseconds => -6,
+            Unit::Nanoseconds => -9,
+        });
+        Some(FieldKind { escape: self.escape, shift })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.names()
+    }
+}
+
+type Compiled = (Layout, Escape, Vec<(String, Unit)>, Option<String>);
+
+fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnostic>> {
+    match &definition.layout.value {
+        LayoutDefinition::Nginx { text, escape } => {
+            let pieces = nginx::pieces(&text.value).map_err(|mistake| inside(text, mistake))?;
+            let (quoting, escape) = match escape {
+                NginxEscape::Default => (Quoting::Never, Escape::Nginx),
+                NginxEscape::Json => (Quoting::Backslash, Escape::Json),
+                NginxEscape::None => (Quoting::Never, Escape::None),
+            };
+            let layout = server(text, pieces, quoting)?;
+            Ok((layout, escape, Vec::new(), None))
+        }
+        LayoutDefinition::Apache { text } => {
+            let format = apache::format(&text.value).map_err(|mistake| inside(text, mistake))?;
+            let layout = server(text, format.pieces, Quoting::Backslash)?;
+            Ok((layout, Escape::Apache, format.units, format.time_format))
+        }
+        LayoutDefinition::Regex { pattern } => {
+            let compiled = Pattern::compile(&pattern.value).map_err(|error| {
+                let message = format!("this is not a regular expression: {error}");
+                vec![pattern.place.error(message, "in this pattern")]
+            })?;
+            Ok((Layout::Regex(compiled), Escape::None, Vec::new(), None))
+        }
+        LayoutDefinition::Json { fields } => {
+            json_layout(fields).map(|layout| (layout, Escape::Json, Vec::new(), None))
+        }
+        LayoutDefinition::W3c { fields, columns, escape } => {
+            let fields = fields.iter().map(|(name, column)| (name.value.clone(), column.value.to_ascii_lowercase()));
+            let columns = columns.as_ref().map(|columns| columns.value.clone());
+            let escape = match escape {
+                W3cEscape::Percent => Escape::PercentTwice,
+                W3cEscape::Plus => Escape::PlusPercent,
+                W3cEscape::None => Escape::None,
+            };
+            Ok((Layout::W3c { fields: fields.collect(), columns }, escape, Vec::new(), None))
+        }
+    }
+}
+
+fn inside(text: &At<String>, (range, message): (std::ops::Range<usize>, String)) -> Vec<Diagnostic> {
+    vec![text.place.inside(range).error(message, "here")]
+}
+
+fn server(text: &At<String>, pieces: Vec<Piece>, quoting: Quoting) -> Result<Layout, Vec<Diagnostic>> {
+    match layout::Layout::compile(&pieces, quoting, |_| None) {
+        Ok(_) => Ok(Layout::Server { pieces, quoting }),
+        Err(message) => Err(vec![text.place.error(message, "in this format")]),
+    }
+}
+
+fn json_layout(fields: &[(At<String>, At<String>)]) -> Result<Layout, Vec<Diagnostic>> {
+    let (mut plain, mut families, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, path) in fields {
+        let result = match name.value.strip_suffix('*') {
+            Some(prefix) => JsonTemplate::parse(&path.value).map(|template| families.push((prefix.to_owned(), template))),
+            None => JsonPath::parse(&path.value).map(|path| plain.push((name.value.clone(), path))),
+        };
+        if let Err(message) = result {
+            mistakes.push(path.place.error(message, "in this path"));
+        }
+    }
+    if mistakes.is_empty() { Ok(Layout::Json { fields: plain, families }) } else { Err(mistakes) }
+}
+
+fn layout_names(layout: &Layout) -> Vec<String> {
+    match layout {
+        Layout::Server { pieces, .. } => pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Field { name, .. } => Some(name.clone()),
+                Piece::Literal(_) => None,
+            })
+            .collect(),
+        Layout::Regex(pattern) => pattern.names(),
+        Layout::Json { fields, .. } => fields.iter().map(|(name, _)| name.clone()).collect(),
+        Layout::W3c { fields, columns } => {
+            let named = columns.iter().flat_map(|columns| columns.split_whitespace()).map(|column| w3c::field_name(column, fields));
+            let mut names: Vec<String> = named.collect();
+            names.extend(fields.iter().map(|(name, _)| name.clone()));
+            names.sort();
+            names.dedup();
+            names
+        }
+    }
+}
+
+/// True when a line of this layout can have the field. A W3C file's columns are known only when it
+/// is read: any name that a column could have is taken.
+fn offers(layout: &Layout, name: &str) -> bool {
+    match layout {
+        Layout::Json { families, .. } => {
+            layout_names(layout).iter().any(|known| known == name)
+                || families.iter().any(|(prefix, _)| name.starts_with(prefix.as_str()))
+        }
+        Layout::W3c { .. } => {
+            layout_names(layout).iter().any(|known| known == name)
+                || w3c::COMMON_FIELDS.contains(&name)
+                || ["http_", "sent_http_", "x_"].iter().any(|prefix| name.starts_with(prefix))
+        }
+        _ => layout_names(layout).iter().any(|known| known == name),
+    }
+}
+
+fn unknown_field(name: &At<String>, layout: &Layout, names: &[String]) -> Option<Diagnostic> {
+    if offers(layout, &name.value) {
+        return None;
+    }
+    let error = name.place.error(format!("unknown field `{}`", name.value), "not in this format");
+    Some(match similar(&name.value, names.iter().map(String::as_str)) {
+        Some(near) => error.help(format!("a field with a similar name exists: `{near}`")),
+        None => error.help(format!("fields of this format: {}", names.join(", "))),
+    })
+}
+
+fn compile_time(
+    definition: &FormatDefinition,
+    layout: &Layout,
+    names: &[String],
+    written: Option<&str>,
+) -> Result<Time, Diagnostic> {
+    let time = &definition.time;
+    let chosen = time.field.as_ref().map(|field| field.value.as_str());
+    let known = TIME_FIELDS.iter().find(|(name, _)| match chosen {
+        Some(chosen) => *name == chosen,
+        None => names.iter().any(|known| known == name),
+    });
+    let text = match (&time.format, written, known) {
+        (Some(format), ..) => format.value.as_str(),
+        (None, Some(written), _) => written,
+        (None, None, Some((_, format))) => format,
+        (None, None, None) => "clf",
+    };
+    let format = TimeFormat::compile(text).map_err(|error| {
+        let place = time.format.as_ref().map_or(&definition.layout.place, |format| &format.place);
+        place.error(error, "this time format").help("use `clf`, `rfc3339`, `epoch` or a strftime text")
+    })?;
+    if let Some(search) = &time.search {
+        let pattern = Pattern::compile(&search.value).map_err(|error| {
+            search.place.error(format!("this is not a regular expression: {error}"), "in this pattern")
+        })?;
+        return Ok(Time::Search { pattern, format });
+    }
+    if let Some(field) = &time.field {
+        unknown_field(field, layout, names).map_or(Ok(()), Err)?;
+        return Ok(Time::Field { name: field.value.clone(), format });
+    }
+    match (layout, known) {
+        (Layout::W3c { .. }, _) => Ok(Time::Columns),
+        (_, Some((name, _))) => Ok(Time::Field { name: (*name).to_owned(), format }),
+        (_, None) => Err(definition
+            .layout
+            .place
+            .error("no field holds the time of a line", "this format has no time")
+            .help("name one with `[time] field = \"…\"`, or find it with `search`")),
+    }
+}

@@ -1,0 +1,53 @@
+//! nginx's `log_format` text as pieces (ngx_http_log_module, `log_format`).
+//!
+//! `$name` and `${name}` are variables, everything else is literal. Variable names are the
+//! project's field names, so nothing is renamed here.
+
+use super::layout::{Piece, Shape};
+
+/// Splits the text of a `log_format`. Errors carry the byte range inside the text.
+pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, (std::ops::Range<usize>, String)> {
+    let mut pieces = Vec::new();
+    let mut literal = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        literal.extend_from_slice(before.as_bytes());
+        let start = text.len() - after.len() - 1;
+        let (name, tail) = variable(after)
+            .ok_or_else(|| (start..start + 1, "a variable name must follow `$`".to_owned()))?;
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+        }
+        pieces.push(Piece::Field { name: name.to_owned(), shape: shape(name) });
+        rest = tail;
+    }
+    literal.extend_from_slice(rest.as_bytes());
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(literal));
+    }
+    Ok(pieces)
+}
+
+fn variable(after: &str) -> Option<(&str, &str)> {
+    if let Some(braced) = after.strip_prefix('{') {
+        return braced.split_once('}').filter(|(name, _)| !name.is_empty());
+    }
+    let length = after
+        .bytes()
+        .position(|b| !b.is_ascii_alphanumeric() && b != b'_')
+        .unwrap_or(after.len());
+    (length > 0).then(|| after.split_at(length))
+}
+
+fn shape(name: &str) -> Shape {
+    match name {
+        "time_local" => Shape::Clf,
+        "status" | "body_bytes_sent" | "bytes_sent" | "request_length" | "connection"
+        | "connection_requests" | "remote_port" | "server_port" | "pid" => Shape::Number,
+        "remote_addr" | "time_iso8601" | "msec" | "request_time" | "request_method" | "scheme"
+        | "server_protocol" | "server_addr" | "pipe" | "request_id" | "binary_remote_addr"
+        | "realip_remote_addr" | "request_completion" => Shape::Token,
+        "http_x_forwarded_for" | "proxy_add_x_forwarded_for" => Shape::List,
+        _ => Shape::Text,
+    }
+}

@@ -1,0 +1,590 @@
+//! From definitions to [`Rules`]: every name looked up, every mistake collected.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::matcher::{self, Test};
+use super::variables::{Scope, VarId, Variable, Variables};
+use super::vars::Vars;
+use super::{Amount, Factor, Group, Label, Matcher, Near, Number, Rules, Tally};
+use crate::definition::{At, MetricDefinition, MetricType, RuleSetDefinition, Var, Weight};
+use crate::diagnostic::Diagnostic;
+use crate::metrics::{Decimal, Kind, MAX_LABELS, Metric, SetLayout, TableLayout, Use};
+use crate::record::Fields;
+
+/// Most buckets of a histogram: a cell's mask has one bit for each word.
+const MAX_BUCKETS: usize = 60;
+
+/// Series that a metric may have beside its declared ones unless it says otherwise.
+const SERIES_LIMIT: usize = 1000;
+
+/// What the rules of one run are made from.
+pub struct RuleSource<'s> {
+    /// Rule sets in the order they are applied.
+    pub sets: Vec<&'s RuleSetDefinition>,
+    /// The operator's variables.
+    pub overrides: &'s BTreeMap<String, Var>,
+    /// Only these metrics; all when empty.
+    pub only: &'s [String],
+    /// Keep only these labels.
+    pub by: Option<&'s [String]>,
+    /// Labels taken from the file's path, put on every metric.
+    pub file_labels: &'s [String],
+}
+
+/// The metrics of all rule sets under one numbering, so that tables of different formats can be
+/// merged.
+///
+/// # Errors
+/// A name with two types, label lists, bucket lists or help texts; too many labels or buckets;
+/// buckets that do not rise.
+pub fn register(source: &RuleSource<'_>) -> Result<Vec<Metric>, Vec<Diagnostic>> {
+    let mut metrics: Vec<(Metric, &At<String>)> = Vec::new();
+    let mut mistakes = Vec::new();
+    for definition in source.sets.iter().flat_map(|set| &set.metrics) {
+        match describe(definition, source) {
+            Err(found) => mistakes.extend(found),
+            Ok(described) => {
+                for metric in described {
+                    match metrics.iter_mut().find(|(known, _)| known.name == metric.name) {
+                        None => metrics.push((metric, &definition.name)),
+                        Some((known, first)) => mistakes.extend(clash(known, &metric, first, definition)),
+                    }
+                }
+            }
+        }
+    }
+    if mistakes.is_empty() { Ok(metrics.into_iter().map(|(metric, _)| metric).collect()) } else { Err(mistakes) }
+}
+
+fn clash(known: &Metric, metric: &Metric, first: &At<String>, again: &MetricDefinition) -> Option<Diagnostic> {
+    let what = if known.kind != metric.kind {
+        "type, value or buckets"
+    } else if known.labels != metric.labels {
+        "labels"
+    } else if known.help != metric.help {
+        "help text"
+    } else {
+        return None;
+    };
+    let message = format!("metric `{}` is defined twice with different {what}", metric.name);
+    let error = again.name.place.error(message, "here again");
+    Some(error.note(&first.place, "first defined here").help("make both the same, or give one another name"))
+}
+
+/// The metrics a definition makes: itself, its weighted twin, its near misses.
+fn describe(definition: &MetricDefinition, source: &RuleSource<'_>) -> Result<Vec<Metric>, Vec<Diagnostic>> {
+    let mut mistakes = checks(definition);
+    let kind = kind(definition).map_err(|mistake| mistakes.push(mistake)).ok();
+    let Some(kind) = kind.filter(|_| mistakes.is_empty()) else { return Err(mistakes) };
+    let kept = |label: &str| source.by.is_none_or(|by| by.iter().any(|name| name == label));
+    let mut labels: Vec<String> = Vec::new();
+    labels.extend(source.file_labels.iter().filter(|label| kept(label)).cloned());
+    labels.extend(definition.labels.iter().map(|(label, _)| label.value.clone()).filter(|l| kept(l)));
+    let limits = definition.label_limits.iter().filter_map(|(label, limit)| {
+        labels.iter().position(|name| *name == label.value).map(|index| (index, limit.value))
+    });
+    let metric = Metric {
+        name: definition.name.value.clone(),
+        help: definition.help.value.clone(),
+        kind,
+        declared: vec![None; labels.len()],
+        graphite: definition.graphite.iter().map(|path| path.value.clone()).collect(),
+        limit: definition.series.as_ref().map_or(SERIES_LIMIT, |limit| limit.value),
+        label_limits: limits.collect(),
+        labels,
+    };
+    let mut all = vec![metric];
+    if definition.weight.is_some() {
+        all.push(weighted(all.first().expect("just made")));
+    }
+    if definition.near.is_some() {
+        all.push(near_misses(definition, source));
+    }
+    all.retain(|metric| source.only.is_empty() || source.only.contains(&metric.name));
+    Ok(all)
+}
+
+/// `x_total` sampled becomes `x_estimated_total`: exact counts stay exact under their own name.
+fn weighted(metric: &Metric) -> Metric {
+    let base = metric.name.strip_suffix("_total").unwrap_or(&metric.name);
+    Metric {
+        name: format!("{base}_estimated_total"),
+        help: format!("{} Scaled by the log's sampling weight.", metric.help),
+        kind: Kind::Sum,
+        graphite: Vec::new(),
+        ..metric.clone()
+    }
+}
+
+/// `beacons_total` has `beacon_near_misses_total{reason}`.
+fn near_misses(definition: &MetricDefinition, source: &RuleSource<'_>) -> Metric {
+    let reasons = source.by.is_none_or(|by| by.iter().any(|label| label == "reason"));
+    Metric {
+        name: near_name(&definition.name.value),
+        help: format!("Records that nearly count as {}, by the matcher that failed.", definition.name.value),
+        kind: Kind::Count,
+        labels: if reasons { vec!["reason".to_owned()] } else { Vec::new() },
+        declared: if reasons { vec![None] } else { Vec::new() },
+        graphite: Vec::new(),
+        limit: SERIES_LIMIT,
+        label_limits: Vec::new(),
+    }
+}
+
+fn near_name(name: &str) -> String {
+    let base = name.strip_suffix("_total").unwrap_or(name);
+    format!("{}_near_misses_total", base.strip_suffix('s').unwrap_or(base))
+}
+
+fn checks(definition: &MetricDefinition) -> Vec<Diagnostic> {
+    let mut mistakes = Vec::new();
+    let name = &definition.name;
+    if !is_metric_name(&name.value) {
+        let message = format!("`{}` is not a metric name", name.value);
+        mistakes.push(name.place.error(message, "letters, digits and `_`, not a digit first"));
+    } else if definition.kind == MetricType::Counter && !name.value.ends_with("_total") {
+        let error = name.place.error("a counter's name must end in `_total`", "a counter");
+        mistakes.push(error.help(format!("call it `{}_total`", name.value)));
+    }
+    for (label, _) in &definition.labels {
+        if !is_metric_name(&label.value) || label.value.contains(':') || label.value.starts_with("__") || label.value == "le" {
+            let message = format!("`{}` cannot be a label", label.value);
+            mistakes.push(label.place.error(message, "not a label name"));
+        }
+    }
+    if let Some((label, _)) = definition.labels.get(MAX_LABELS) {
+        mistakes.push(label.place.error(format!("more than {MAX_LABELS} labels"), "one too many"));
+    }
+    for (label, _) in &definition.label_limits {
+        if !definition.labels.iter().any(|(name, _)| name.value == label.value) {
+            mistakes.push(label.place.error(format!("`{}` is not a label of this metric", label.value), "unknown"));
+        }
+    }
+    mistakes.extend(definition.graphite.iter().filter_map(|path| check_path(path, definition)));
+    mistakes
+}
+
+/// Each `{node}` of a Graphite path must be a label.
+fn check_path(path: &At<String>, definition: &MetricDefinition) -> Option<Diagnostic> {
+    let mut at = 0;
+    while let Some(open) = path.value.get(at..)?.find('{') {
+        let start = at + open + 1;
+        let Some(length) = path.value.get(start..)?.find('}') else {
+            let place = path.place.inside(start - 1..start);
+            return Some(place.error("`{` without `}` in a Graphite path", "opened here"));
+        };
+        let label = path.value.get(start..start + length)?;
+        if !definition.labels.iter().any(|(name, _)| name.value == label) {
+            let place = path.place.inside(start..start + length);
+            return Some(place.error(format!("`{label}` is not a label of this metric"), "unknown label"));
+        }
+        at = start + length + 1;
+    }
+    None
+}
+
+fn is_metric_name(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
+    name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+}
+
+fn kind(definition: &MetricDefinition) -> Result<Kind, Diagnostic> {
+    let name = &definition.name;
+    match (definition.kind, &definition.value) {
+        (MetricType::Counter, None) => Ok(Kind::Count),
+        (MetricType::Counter, Some(_)) => Ok(Kind::Sum),
+        (MetricType::Gauge, Some(_)) => Ok(Kind::Last),
+        (MetricType::Histogram, Some(_)) => buckets(definition).map(Kind::Buckets),
+        (MetricType::Gauge | MetricType::Histogram, None) => {
+            Err(name.place.error("a gauge or histogram needs `value`", "add `value = \"FIELD\"`"))
+        }
+    }
+}
+
+fn buckets(definition: &MetricDefinition) -> Result<Vec<Decimal>, Diagnostic> {
+    let mut bounds: Vec<Decimal> = Vec::new();
+    for written in &definition.buckets {
+        let bound = Decimal::parse(written.value.as_bytes(), 0)
+            .ok_or_else(|| written.place.error("not a number", "a bucket's upper bound"))?;
+        if bounds.last().is_some_and(|last| *last >= bound) {
+            return Err(written.place.error("bucket bounds must rise", "not above the one before"));
+        }
+        bounds.push(bound);
+    }
+    let name = &definition.name.place;
+    match bounds.len() {
+        0 => Err(name.error("a histogram needs `buckets`", "no bounds").help("buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]")),
+        1..=MAX_BUCKETS => Ok(bounds),
+        _ => Err(name.error(format!("more than {MAX_BUCKETS} buckets"), "too many bounds")),
+    }
+}
+
+impl Rules {
+    /// Compiles rule sets for a format. `metrics` comes from [`register`]; declared label values
+    /// are added to it.
+    ///
+    /// # Errors
+    /// Every unknown field, wrong pattern and wrong matcher.
+    pub fn compile(
+        source: &RuleSource<'_>,
+        format: &dyn Fields,
+        metrics: &mut [Metric],
+    ) -> Result<Rules, Vec<Diagnostic>> {
+        let mut variables = Variables::new(format, source.file_labels);
+        let mut compiler = Compiler {
+            metrics,
+            source,
+            groups: Vec::new(),
+            sets: Vec::new(),
+            layouts: Vec::new(),
+            labelling: Vec::new(),
+            reasons: 0,
+            mistakes: Vec::new(),
+        };
+        for set in &source.sets {
+            compiler.rule_set(set, &mut variables);
+        }
+        compiler.finish(variables)
+    }
+
+    /// No rules, but the values of these fields, for [`super::Evaluator::fields`]. Names that the
+    /// format cannot have are left out of the list that comes back.
+    pub fn fields(format: &dyn Fields, names: &[String]) -> (Rules, Vec<String>) {
+        let mut variables = Variables::new(format, &[]);
+        let (mut labelling, mut found) = (Vec::new(), Vec::new());
+        for name in names {
+            if let Some(id) = variables.named(name) {
+                labelling.push(id);
+                found.push(name.clone());
+            }
+        }
+        let (variables, wanted) = variables.finish();
+        let rules = Rules {
+            variables,
+            groups: Vec::new(),
+            sets: Vec::new(),
+            labelling,
+            layout: Arc::default(),
+            wanted,
+            literal: None,
+        };
+        (rules, found)
+    }
+
+    /// Gives the layout the final list of metrics, once every format's rules are compiled.
+    pub fn number(&mut self, metrics: &Arc<Vec<Metric>>) {
+        let mut layout = (*self.layout).clone();
+        layout.metrics = Arc::clone(metrics);
+        self.layout = Arc::new(layout);
+    }
+}
+
+struct Compiler<'c> {
+    metrics: &'c mut [Metric],
+    source: &'c RuleSource<'c>,
+    groups: Vec<Group>,
+    sets: Vec<Vec<Label>>,
+    layouts: Vec<SetLayout>,
+    labelling: Vec<VarId>,
+    reasons: usize,
+    mistakes: Vec<Diagnostic>,
+}
+
+/// A near miss' reasons get dictionary numbers from the end of the range while compiling.
+const REASONS: usize = usize::MAX / 2;
+
+impl Compiler<'_> {
+    fn rule_set(&mut self, set: &RuleSetDefinition, variables: &mut Variables<'_>) {
+        let vars = Vars::of(set, self.source.overrides);
+        let mut mistakes = Vec::new();
+        let mut scope = Scope::new(variables, &vars, &set.fields, &mut mistakes);
+        for metric in &set.metrics {
+            if let Err(found) = self.metric(set, metric, &mut scope) {
+                mistakes.extend(found);
+            }
+        }
+        self.mistakes.extend(mistakes);
+    }
+
+    fn metric(
+        &mut self,
+        set: &RuleSetDefinition,
+        definition: &MetricDefinition,
+        scope: &mut Scope<'_, '_>,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let name = definition.name.value.as_str();
+        let main = self.number(name);
+        let estimate = definition.weight.as_ref().and_then(|_| {
+            let base = name.strip_suffix("_total").unwrap_or(name);
+            self.number(&format!("{base}_estimated_total"))
+        });
+        let misses = definition.near.as_ref().and_then(|_| self.number(&near_name(name)));
+        let mut mistakes = Vec::new();
+        let matchers = matchers(definition.matchers.as_ref(), scope, &mut mistakes);
+        let near = matchers_of_near(definition, scope, &mut mistakes);
+        let labels = self.labels(definition, scope, &mut mistakes);
+        let value = number(definition.value.as_ref(), scope, &mut mistakes);
+        let weight = factor(definition.weight.as_ref(), scope, &mut mistakes);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let measured = value.and_then(|value| scope.variables.get(value.variable));
+        if matches!(measured, Some(Variable::Absent)) {
+            return Ok(());
+        }
+        if main.is_none() && estimate.is_none() && misses.is_none() {
+            return Ok(());
+        }
+        let group = self.group(&set.name, matchers);
+        let declared: Vec<_> = labels.iter().map(|id| scope.variables.declared(*id)).collect();
+        let labels: Vec<Label> = labels.into_iter().map(|id| self.label(id)).collect();
+        for (metric, weight) in [(main, None), (estimate, weight)] {
+            let Some(metric) = metric else { continue };
+            self.declare(metric, &declared);
+            let (set, offset) = self.place(&labels, metric);
+            let amount = self.amount(metric, value, weight);
+            if let Some(group) = self.groups.get_mut(group) {
+                group.tallies.push(Tally { set, offset, metric, amount });
+                group.tallies.sort_by_key(|tally| tally.set);
+            }
+        }
+        if let (Some(metric), Some(near)) = (misses, near) {
+            self.near(group, metric, near);
+        }
+        Ok(())
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        self.metrics.iter().position(|metric| metric.name == name)
+    }
+
+    /// The group with these matchers.
+    fn group(&mut self, rules: &str, matchers: Vec<Matcher>) -> usize {
+        let same = |group: &Group| {
+            group.matchers.len() == matchers.len()
+                && group.matchers.iter().zip(&matchers).all(|(a, b)| a.variable == b.variable && a.text == b.text)
+        };
+        self.groups.iter().position(same).unwrap_or_else(|| {
+            self.groups.push(Group { rules: rules.to_owned(), matchers, tallies: Vec::new(), near: None });
+            self.groups.len() - 1
+        })
+    }
+
+    /// The labelling entries of a metric, after `--by`.
+    fn labels(
+        &mut self,
+        definition: &MetricDefinition,
+        scope: &mut Scope<'_, '_>,
+        mistakes: &mut Vec<Diagnostic>,
+    ) -> Vec<VarId> {
+        let kept = |label: &str| self.source.by.is_none_or(|by| by.iter().any(|name| name == label));
+        let mut labels = Vec::new();
+        for label in self.source.file_labels.iter().filter(|label| kept(label)) {
+            labels.extend(scope.variables.named(label));
+        }
+        for (label, field) in &definition.labels {
+            match scope.resolve(field) {
+                Ok(id) if kept(&label.value) => labels.push(id),
+                Ok(_) => {}
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        labels
+    }
+
+    fn label(&mut self, id: VarId) -> Label {
+        let known = self.labelling.iter().position(|&entry| entry == id);
+        Label::Field(known.unwrap_or_else(|| {
+            self.labelling.push(id);
+            self.labelling.len() - 1
+        }))
+    }
+
+    fn declare(&mut self, metric: usize, declared: &[Option<Vec<String>>]) {
+        let Some(metric) = self.metrics.get_mut(metric) else { return };
+        for (into, from) in metric.declared.iter_mut().zip(declared) {
+            if let Some(from) = from {
+                let into = into.get_or_insert_default();
+                into.extend(from.iter().filter(|value| !into.contains(value)).cloned().collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// The place of a metric's cell in the set with these labels.
+    fn place(&mut self, labels: &[Label], metric: usize) -> (usize, usize) {
+        let set = self.sets.iter().position(|set| set == labels).unwrap_or_else(|| {
+            self.sets.push(labels.to_vec());
+            self.layouts.push(SetLayout { labels: Vec::new(), uses: Vec::new(), stride: 1 });
+            self.sets.len() - 1
+        });
+        let width = self.metrics.get(metric).map_or(0, |metric| metric.kind.width());
+        let Some(layout) = self.layouts.get_mut(set) else { return (0, 0) };
+        if let Some(known) = layout.uses.iter().find(|known| known.metric == metric) {
+            return (set, known.offset);
+        }
+        let offset = layout.stride;
+        layout.uses.push(Use { metric, offset, width });
+        layout.stride += width;
+        (set, offset)
+    }
+
+    fn amount(&self, metric: usize, value: Option<Number>, weight: Option<Factor>) -> Amount {
+        match (self.metrics.get(metric).map(|metric| &metric.kind), value) {
+            (Some(Kind::Last), Some(value)) => Amount::Last(value),
+            (Some(Kind::Buckets(bounds)), Some(value)) => Amount::Observe { value, bounds: bounds.clone() },
+            (Some(Kind::Sum), value) => Amount::Sum { value, weight },
+            _ => Amount::Line,
+        }
+    }
+
+    fn near(&mut self, group: usize, metric: usize, matchers: Vec<Matcher>) {
+        let unlabelled = self.metrics.get(metric).is_none_or(|metric| metric.labels.is_empty());
+        let labels = if unlabelled { Vec::new() } else { vec![Label::Reason(REASONS + self.reasons)] };
+        self.reasons += labels.len();
+        let (set, offset) = self.place(&labels, metric);
+        let Some(group) = self.groups.get_mut(group) else { return };
+        let reasons: Vec<String> = group.matchers.iter().map(|matcher| matcher.text.clone()).collect();
+        group.near = Some(Near { matchers, set, offset });
+        if !unlabelled {
+            self.declare(metric, &[Some(reasons)]);
+        }
+    }
+
+    fn finish(mut self, variables: Variables<'_>) -> Result<Rules, Vec<Diagnostic>> {
+        if !self.mistakes.is_empty() {
+            return Err(self.mistakes);
+        }
+        let fields = self.labelling.len();
+        for (set, layout) in self.sets.iter_mut().zip(&mut self.layouts) {
+            for label in set.iter_mut() {
+                if let Label::Reason(number) = label {
+                    *label = Label::Reason(*number - REASONS + fields);
+                }
+            }
+            layout.labels = set.iter().map(|label| match label {
+                Label::Field(number) | Label::Reason(number) => *number,
+            }).collect();
+        }
+        self.groups.retain(|group| !group.tallies.is_empty() || group.near.is_some());
+        let (variables, wanted) = variables.finish();
+        let literal = literal(&self.groups, &variables);
+        let layout = TableLayout {
+            dictionaries: fields + self.reasons,
+            sets: self.layouts,
+            metrics: Arc::new(self.metrics.to_vec()),
+        };
+        Ok(Rules { variables, groups: self.groups, sets: self.sets, labelling: self.labelling, layout: Arc::new(layout), wanted, literal })
+    }
+}
+
+fn matchers(
+    text: Option<&At<String>>,
+    scope: &mut Scope<'_, '_>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Vec<Matcher> {
+    let Some(text) = text else { return Vec::new() };
+    let parsed = match matcher::parse(text, scope.vars) {
+        Ok(parsed) => parsed,
+        Err(mistake) => {
+            mistakes.push(mistake);
+            return Vec::new();
+        }
+    };
+    let mut matchers = Vec::new();
+    for matcher in parsed {
+        let name = At { value: matcher.field, place: text.place.inside(matcher.at) };
+        match scope.resolve(&name) {
+            Ok(variable) => matchers.push(Matcher { variable, test: matcher.test, text: matcher.text }),
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    matchers
+}
+
+fn matchers_of_near(
+    definition: &MetricDefinition,
+    scope: &mut Scope<'_, '_>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Option<Vec<Matcher>> {
+    let near = definition.near.as_ref()?;
+    if definition.matchers.is_none() {
+        mistakes.push(near.place.error("`near` without `match` can never miss", "remove it, or add `match`"));
+    }
+    Some(matchers(Some(near), scope, mistakes))
+}
+
+fn number(
+    field: Option<&At<String>>,
+    scope: &mut Scope<'_, '_>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Option<Number> {
+    match scope.resolve(field?) {
+        Ok(variable) => Some(Number { variable, shift: scope.variables.shift(variable) }),
+        Err(mistake) => {
+            mistakes.push(mistake);
+            None
+        }
+    }
+}
+
+fn factor(
+    weight: Option<&At<Weight>>,
+    scope: &mut Scope<'_, '_>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Option<Factor> {
+    let weight = weight?;
+    match &weight.value {
+        Weight::Number(text) => match Decimal::parse(text.as_bytes(), 0) {
+            Some(decimal) if decimal > Decimal::ZERO => Some(Factor::Constant(decimal)),
+            _ => {
+                mistakes.push(weight.place.error("a weight is a number above 0", "not above 0"));
+                None
+            }
+        },
+        Weight::Field(name) => {
+            let name = At { value: name.clone(), place: weight.place.clone() };
+            number(Some(&name), scope, mistakes).map(Factor::Field)
+        }
+    }
+}
+
+/// The longest literal that every group's records hold as written, if each group has one.
+fn literal(groups: &[Group], variables: &[Variable]) -> Option<Vec<u8>> {
+    let mut common: Option<HashMap<&[u8], ()>> = None;
+    for group in groups {
+        let mut literals = literals(&group.matchers, variables);
+        if let Some(near) = &group.near {
+            let others = self::literals(&near.matchers, variables);
+            literals.retain(|literal, ()| others.contains_key(literal));
+        }
+        common = Some(match common {
+            None => literals,
+            Some(before) => before.into_iter().filter(|(literal, ())| literals.contains_key(literal)).collect(),
+        });
+    }
+    common?.into_keys().filter(|l| l.len() >= 4).max_by_key(|l| (l.len(), l.to_vec())).map(<[u8]>::to_vec)
+}
+
+fn literals<'m>(matchers: &'m [Matcher], variables: &[Variable]) -> HashMap<&'m [u8], ()> {
+    let mut literals = HashMap::new();
+    for matcher in matchers {
+        if let Test::Is(value) = &matcher.test
+            && written_raw(value, matcher.variable, variables)
+        {
+            literals.insert(value.as_slice(), ());
+        }
+    }
+    literals
+}
+
+/// True when a value of this entry that equals `value` stands in the line byte for byte.
+fn written_raw(value: &[u8], id: VarId, variables: &[Variable]) -> bool {
+    match variables.get(id) {
+        Some(Variable::Field(_, kind)) => !value.iter().any(|&byte| kind.escape.may_write_escaped(byte)),
+        Some(
+            Variable::Path(of) | Variable::Target(of) | Variable::Method(of) | Variable::Protocol(of) | Variable::Query(of),
+        ) => written_raw(value, *of, variables),
+        _ => false,
+    }
+}

@@ -1,0 +1,108 @@
+//! Rule sets, compiled for one format: which records feed which series, and by how much.
+//!
+//! [`Rules::compile`] turns names into numbers once; [`Evaluator`] then walks one record's rules
+//! without looking anything up by name. Rules that ask for the same thing share it: equal matchers
+//! are tested once a line, equal label lists name one series number, equal derived fields are
+//! computed once.
+//!
+//! What it does not do: read lines (`parse`), keep counts (`metrics`), know minutes.
+
+mod compile;
+mod evaluate;
+pub mod matcher;
+mod variables;
+mod vars;
+
+use std::sync::Arc;
+
+pub use compile::{RuleSource, register};
+pub use evaluate::{Environment, Evaluator, Verdict, Walk};
+pub use vars::Vars;
+
+use crate::metrics::{Decimal, TableLayout};
+use matcher::Test;
+use variables::{VarId, Variable};
+
+/// The rules of one format, immutable and shared by all workers.
+#[derive(Debug)]
+pub struct Rules {
+    variables: Vec<Variable>,
+    groups: Vec<Group>,
+    /// Label lists; the same numbers as the sets of `layout`.
+    sets: Vec<Vec<Label>>,
+    /// Labelling entries, by dictionary number.
+    labelling: Vec<VarId>,
+    /// How the counting table must be laid out.
+    pub layout: Arc<TableLayout>,
+    /// Fields to read from each line, in span order.
+    pub wanted: Vec<String>,
+    /// Bytes that every line holds which a rule can take, when that is proven.
+    pub literal: Option<Vec<u8>>,
+}
+
+/// A label of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    /// The value of dictionary number n's entry.
+    Field(usize),
+    /// The matcher that failed, in dictionary number n.
+    Reason(usize),
+}
+
+/// Metrics that take the same records.
+#[derive(Debug)]
+struct Group {
+    /// Rule set's name, for people.
+    rules: String,
+    matchers: Vec<Matcher>,
+    tallies: Vec<Tally>,
+    near: Option<Near>,
+}
+
+#[derive(Debug)]
+struct Matcher {
+    variable: VarId,
+    test: Test,
+    text: String,
+}
+
+/// Records that should have matched.
+#[derive(Debug)]
+struct Near {
+    matchers: Vec<Matcher>,
+    set: usize,
+    offset: usize,
+}
+
+/// What a matching record adds to one metric.
+#[derive(Debug)]
+struct Tally {
+    set: usize,
+    offset: usize,
+    metric: usize,
+    amount: Amount,
+}
+
+#[derive(Debug)]
+enum Amount {
+    /// One.
+    Line,
+    /// A field's number, times the weight.
+    Sum { value: Option<Number>, weight: Option<Factor> },
+    /// The newest number.
+    Last(Number),
+    /// A number into buckets.
+    Observe { value: Number, bounds: Vec<Decimal> },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Number {
+    variable: VarId,
+    shift: i32,
+}
+
+#[derive(Debug)]
+enum Factor {
+    Constant(Decimal),
+    Field(Number),
+}

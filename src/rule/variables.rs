@@ -1,0 +1,403 @@
+//! Every value that a rule can ask of a line, as one flat list.
+//!
+//! A name is looked up once, at load: a derived field of the rule set, a label taken from the
+//! file's path, a field of the format, or one of the fields that can always be derived from a
+//! request (`method path query protocol code host arg_NAME cookie_NAME`). Equal definitions share
+//! one entry, so that ten rules that ask for the country cost one look-up.
+//!
+//! Invariant: an entry refers only to entries before it, so evaluation ends.
+
+use std::collections::{HashMap, HashSet};
+
+use regex::bytes::Regex;
+
+use super::matcher;
+use super::vars::Vars;
+use crate::definition::{At, Derivation, FieldDefinition, FieldSource};
+use crate::diagnostic::{Diagnostic, similar};
+use crate::geo::Place;
+use crate::record::{FieldKind, Fields};
+
+/// Index of a [`Variable`].
+pub(crate) type VarId = usize;
+
+/// How one value comes about.
+#[derive(Debug)]
+pub(crate) enum Variable {
+    /// Never present in this format.
+    Absent,
+    /// Span number of a field of the format.
+    Field(usize, FieldKind),
+    /// First word of a request line.
+    Method(VarId),
+    /// What stands between method and protocol.
+    Target(VarId),
+    /// `HTTP/…` at the end of a request line.
+    Protocol(VarId),
+    /// A target up to `?`, scheme and authority removed.
+    Path(VarId),
+    /// A target behind `?`.
+    Query(VarId),
+    /// The authority of an absolute target.
+    Authority(VarId),
+    /// A query parameter, decoded.
+    Parameter(VarId, String),
+    /// A cookie.
+    Cookie(VarId, String),
+    /// A status as its class, or itself where that says more.
+    Code(VarId),
+    /// The first of several that is present.
+    First(Vec<VarId>),
+    /// The steps of a derived field.
+    Derived(Box<Derived>),
+    /// The client walk over these sources.
+    Client(Vec<VarId>),
+    /// A place of an address.
+    Place {
+        place: Place,
+        of: VarId,
+        empty: String,
+    },
+    /// A label taken from the file's path.
+    FileLabel(usize),
+}
+
+/// A derived field, compiled.
+#[derive(Debug)]
+pub(crate) struct Derived {
+    pub(crate) from: VarId,
+    pub(crate) regex: Option<Regex>,
+    pub(crate) lowercase: bool,
+    pub(crate) map: HashMap<Vec<u8>, String>,
+    pub(crate) values: Option<HashSet<Vec<u8>>>,
+    pub(crate) other: Option<String>,
+    pub(crate) empty: Option<String>,
+    /// Every value it can have, when they are declared.
+    pub(crate) declared: Option<Vec<String>>,
+}
+
+/// The codes that `code` can be, beside `other`.
+pub(crate) const CODES: [&str; 12] =
+    ["1xx", "2xx", "3xx", "4xx", "429", "499", "500", "502", "503", "504", "5xx", "other"];
+
+/// Looks names up and collects what they need.
+pub(crate) struct Variables<'f> {
+    format: &'f dyn Fields,
+    file_labels: &'f [String],
+    list: Vec<Variable>,
+    known: HashMap<String, VarId>,
+    /// Fields of the format that must be read, in span order.
+    pub(crate) wanted: Vec<String>,
+}
+
+impl<'f> Variables<'f> {
+    pub(crate) fn new(format: &'f dyn Fields, file_labels: &'f [String]) -> Variables<'f> {
+        Variables {
+            format,
+            file_labels,
+            list: Vec::new(),
+            known: HashMap::new(),
+            wanted: Vec::new(),
+        }
+    }
+
+    /// All entries.
+    pub(crate) fn finish(self) -> (Vec<Variable>, Vec<String>) {
+        (self.list, self.wanted)
+    }
+
+    pub(crate) fn get(&self, id: VarId) -> Option<&Variable> {
+        self.list.get(id)
+    }
+
+    fn add(&mut self, key: String, variable: impl FnOnce(&mut Self) -> Variable) -> VarId {
+        if let Some(&id) = self.known.get(&key) {
+            return id;
+        }
+        let variable = variable(self);
+        self.list.push(variable);
+        self.known.insert(key, self.list.len() - 1);
+        self.list.len() - 1
+    }
+
+    /// The entry for a name that is not one of the rule set's own fields; `None` when there can be
+    /// no such field.
+    pub(crate) fn named(&mut self, name: &str) -> Option<VarId> {
+        if let Some(number) = self.file_labels.iter().position(|label| label == name) {
+            return Some(self.add(format!("label {name}"), |_| Variable::FileLabel(number)));
+        }
+        if let Some(kind) = self.format.field(name) {
+            return Some(self.add(format!("field {name}"), |all| {
+                all.wanted.push(name.to_owned());
+                Variable::Field(all.wanted.len() - 1, kind)
+            }));
+        }
+        self.derivable(name)
+    }
+
+    fn derivable(&mut self, name: &str) -> Option<VarId> {
+        let part = match name {
+            "method" => return Some(self.request_part("request_method", "method", Variable::Method)),
+            "protocol" => return Some(self.request_part("server_protocol", "protocol", Variable::Protocol)),
+            "request_uri" => return Some(self.request_part("request_uri", "target", Variable::Target)),
+            "path" => ("uri", Variable::Path as fn(VarId) -> Variable),
+            "query" => ("args", Variable::Query as fn(VarId) -> Variable),
+            "host" => return Some(self.host()),
+            "code" => {
+                let status = self.named("status")?;
+                return Some(self.add(format!("code {status}"), |_| Variable::Code(status)));
+            }
+            _ => return self.inside(name),
+        };
+        let (direct, make) = part;
+        if self.format.field(direct).is_some() {
+            return self.named(direct);
+        }
+        let target = self.named("request_uri")?;
+        Some(self.add(format!("{name} {target}"), |_| make(target)))
+    }
+
+    /// `arg_NAME`, `cookie_NAME`, or a name nginx knows that this format lacks.
+    fn inside(&mut self, name: &str) -> Option<VarId> {
+        if let Some(parameter) = name.strip_prefix("arg_") {
+            let query = self.named("query")?;
+            let parameter = parameter.to_owned();
+            return Some(self.add(format!("{name} {query}"), |_| Variable::Parameter(query, parameter)));
+        }
+        if let Some(cookie) = name.strip_prefix("cookie_") {
+            let header = self.named("http_cookie")?;
+            let cookie = cookie.to_owned();
+            return Some(self.add(format!("{name} {header}"), |_| Variable::Cookie(header, cookie)));
+        }
+        is_known_elsewhere(name).then(|| self.absent())
+    }
+
+    fn absent(&mut self) -> VarId {
+        self.add("absent".to_owned(), |_| Variable::Absent)
+    }
+
+    /// A part of the request line, or the field that holds just this part.
+    fn request_part(&mut self, direct: &str, name: &str, make: fn(VarId) -> Variable) -> VarId {
+        if self.format.field(direct).is_some() {
+            return self.named(direct).expect("the format offers it");
+        }
+        if self.format.field("request").is_none() {
+            return self.absent();
+        }
+        let request = self.named("request").expect("the format offers it");
+        self.add(format!("{name} {request}"), |_| make(request))
+    }
+
+    fn host(&mut self) -> VarId {
+        for direct in ["http_host", "server_name"] {
+            if self.format.field(direct).is_some() {
+                return self.named(direct).expect("the format offers it");
+            }
+        }
+        let target = self.named("request_uri").expect("derivable");
+        self.add(format!("authority {target}"), |_| Variable::Authority(target))
+    }
+
+    /// The first present of several.
+    fn first(&mut self, ids: Vec<VarId>) -> VarId {
+        match ids.as_slice() {
+            [only] => *only,
+            [] => self.absent(),
+            _ => self.add(format!("first {ids:?}"), |_| Variable::First(ids)),
+        }
+    }
+
+    /// The power of ten of a value's unit.
+    pub(crate) fn shift(&self, id: VarId) -> i32 {
+        match self.list.get(id) {
+            Some(Variable::Field(_, kind)) => kind.shift,
+            Some(Variable::Derived(derived)) => self.shift(derived.from),
+            Some(Variable::First(ids)) => ids.first().map_or(0, |&id| self.shift(id)),
+            _ => 0,
+        }
+    }
+
+    /// Every value a label of this entry can have, when they are declared.
+    pub(crate) fn declared(&self, id: VarId) -> Option<Vec<String>> {
+        match self.list.get(id)? {
+            Variable::Code(_) => Some(CODES.iter().map(ToString::to_string).chain(["unknown".to_owned()]).collect()),
+            Variable::Derived(derived) => derived.declared.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// Names of nginx's log variables that need not be in every format.
+fn is_known_elsewhere(name: &str) -> bool {
+    const PREFIXES: [&str; 8] =
+        ["http_", "sent_http_", "upstream_", "ssl_", "geoip_", "proxy_", "env_", "note_"];
+    const NAMES: [&str; 27] = [
+        "remote_addr", "remote_user", "remote_ident", "remote_port", "request", "status", "uri", "args",
+        "body_bytes_sent", "bytes_sent", "request_length", "request_time", "scheme", "server_name",
+        "server_addr", "server_port", "connection", "connection_requests", "request_method",
+        "server_protocol", "request_id", "x_edge_location", "x_edge_result_type",
+        "x_edge_response_result_type", "x_edge_detailed_result_type", "time_to_first_byte", "realip_remote_addr",
+    ];
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
+}
+
+/// The names one rule set sees: its own fields, then everything else.
+pub(crate) struct Scope<'s, 'f> {
+    pub(crate) variables: &'s mut Variables<'f>,
+    pub(crate) vars: &'s Vars,
+    own: HashMap<String, VarId>,
+    names: Vec<String>,
+}
+
+impl<'s, 'f> Scope<'s, 'f> {
+    /// Compiles the derived fields of a rule set; mistakes go to `diagnostics`.
+    pub(crate) fn new(
+        variables: &'s mut Variables<'f>,
+        vars: &'s Vars,
+        fields: &[FieldDefinition],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Scope<'s, 'f> {
+        let names = fields.iter().map(|field| field.name.value.clone()).collect();
+        let mut scope = Scope { variables, vars, own: HashMap::new(), names };
+        for field in fields {
+            match scope.derive(field) {
+                Ok(id) => {
+                    scope.own.insert(field.name.value.clone(), id);
+                }
+                Err(mistakes) => {
+                    diagnostics.extend(mistakes);
+                    let absent = scope.variables.absent();
+                    scope.own.insert(field.name.value.clone(), absent);
+                }
+            }
+        }
+        scope
+    }
+
+    /// The entry for a name in a rule.
+    pub(crate) fn resolve(&mut self, name: &At<String>) -> Result<VarId, Diagnostic> {
+        if let Some(&id) = self.own.get(&name.value) {
+            return Ok(id);
+        }
+        if self.names.contains(&name.value) {
+            let message = format!("field `{}` is used before it is derived", name.value);
+            return Err(name.place.error(message, "derived further down").help("move it up"));
+        }
+        self.variables.named(&name.value).ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &At<String>) -> Diagnostic {
+        let message = format!("unknown field `{}`", name.value);
+        let error = name.place.error(message, "not in this format, nor derived");
+        let mut names = self.variables.format.names();
+        names.extend(self.names.iter().cloned());
+        names.extend(["method", "path", "query", "protocol", "code", "host"].map(str::to_owned));
+        match similar(&name.value, names.iter().map(String::as_str)) {
+            Some(near) => error.help(format!("a field with a similar name exists: `{near}`")),
+            None => error.help(format!("fields here: {}", names.join(", "))),
+        }
+    }
+
+    fn resolve_all(&mut self, names: &[At<String>]) -> Result<Vec<VarId>, Vec<Diagnostic>> {
+        let (mut ids, mut mistakes) = (Vec::new(), Vec::new());
+        for name in names {
+            match self.resolve(name) {
+                Ok(id) => ids.push(id),
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        if mistakes.is_empty() { Ok(ids) } else { Err(mistakes) }
+    }
+
+    fn derive(&mut self, field: &FieldDefinition) -> Result<VarId, Vec<Diagnostic>> {
+        match &field.source {
+            FieldSource::Derive(derivation) => self.derivation(derivation),
+            FieldSource::Client(sources) => {
+                let sources = self.resolve_all(sources)?;
+                let key = format!("client {sources:?}");
+                Ok(self.variables.add(key, |_| Variable::Client(sources)))
+            }
+            FieldSource::Geo { place, of, empty } => {
+                let of = self.resolve(of).map_err(|mistake| vec![mistake])?;
+                let named = Place::ALL.into_iter().find(|known| known.name() == place.value);
+                let known = named.ok_or_else(|| {
+                    let message = format!("unknown place `{}`", place.value);
+                    let error = place.place.error(message, "not a place");
+                    vec![error.help("places are `country`, `continent`, `city` and `asn`")]
+                })?;
+                let empty = empty.as_ref().map_or("unknown", |text| &text.value).to_owned();
+                let key = format!("place {known:?} {of} {empty}");
+                Ok(self.variables.add(key, |_| Variable::Place { place: known, of, empty }))
+            }
+        }
+    }
+
+    fn derivation(&mut self, derivation: &Derivation) -> Result<VarId, Vec<Diagnostic>> {
+        let from = self.resolve_all(&derivation.from)?;
+        let from = self.variables.first(from);
+        let mut mistakes = Vec::new();
+        let regex = self.regex(derivation, &mut mistakes);
+        let values = match derivation.values.as_ref().map(|values| self.vars.list(values)).transpose() {
+            Ok(values) => values,
+            Err(mistake) => {
+                mistakes.push(mistake);
+                None
+            }
+        };
+        let mut text = |text: &Option<At<String>>| match text.as_ref().map(|t| self.vars.expand(t)) {
+            Some(Ok(text)) => Some(text),
+            Some(Err(mistake)) => {
+                mistakes.push(mistake);
+                None
+            }
+            None => None,
+        };
+        let (other, empty) = (text(&derivation.other), text(&derivation.empty));
+        let mut map = HashMap::new();
+        for (key, value) in &derivation.map {
+            map.insert(key.as_bytes().to_vec(), text(&Some(value.clone())).unwrap_or_default());
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let declared = values.as_ref().map(|values| declared(values, &other, &empty));
+        let pattern = regex.as_ref().map(Regex::as_str).unwrap_or_default();
+        let mut pairs: Vec<_> = map.iter().collect();
+        pairs.sort();
+        let key = format!("derived {from} {pattern:?} {} {pairs:?} {values:?} {other:?} {empty:?}", derivation.lowercase);
+        let derived = Derived {
+            from,
+            regex,
+            lowercase: derivation.lowercase,
+            map,
+            values: values.map(|values| values.into_iter().map(String::into_bytes).collect()),
+            other,
+            empty,
+            declared,
+        };
+        Ok(self.variables.add(key, |_| Variable::Derived(Box::new(derived))))
+    }
+
+    fn regex(&self, derivation: &Derivation, mistakes: &mut Vec<Diagnostic>) -> Option<Regex> {
+        let written = derivation.regex.as_ref()?;
+        let compiled = self.vars.expand(written).and_then(|pattern| {
+            matcher::compile(&pattern).map_err(|error| {
+                let message = format!("this is not a regular expression: {error}");
+                written.place.error(message, "in this pattern")
+            })
+        });
+        compiled.map_err(|mistake| mistakes.push(mistake)).ok()
+    }
+}
+
+/// The declared values and the words that stand for the others.
+fn declared(values: &[String], other: &Option<String>, empty: &Option<String>) -> Vec<String> {
+    let mut all = values.to_vec();
+    let unknown = "unknown".to_owned();
+    for word in [other.as_ref(), empty.as_ref().or(Some(&unknown))].into_iter().flatten() {
+        if !all.contains(word) {
+            all.push(word.clone());
+        }
+    }
+    all
+}
