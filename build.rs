@@ -2,7 +2,10 @@
 //!
 //! Invariant: `shipped.rs` names every `parsers/*.toml` and `parsers/rules/*.toml`, by name. The
 //! files are not read here; the compiler includes them.
-#![allow(clippy::print_stdout, reason = "standard output is how a build script talks to cargo")]
+#![allow(
+    clippy::print_stdout,
+    reason = "standard output is how a build script talks to cargo"
+)]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -17,7 +20,9 @@ fn main() -> io::Result<()> {
 }
 
 fn folder(variable: &str) -> io::Result<PathBuf> {
-    env::var_os(variable).map(PathBuf::from).ok_or(io::ErrorKind::NotFound.into())
+    env::var_os(variable)
+        .map(PathBuf::from)
+        .ok_or(io::ErrorKind::NotFound.into())
 }
 
 /// `static NAME` with the name and the text of each TOML file in a folder.
@@ -34,5 +39,8 @@ fn table(name: &str, folder: &Path) -> io::Result<String> {
 
 fn row(path: &Path) -> String {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    format!("    ({name:?}, include_str!({:?})),\n", path.to_string_lossy())
+    format!(
+        "    ({name:?}, include_str!({:?})),\n",
+        path.to_string_lossy()
+    )
 }

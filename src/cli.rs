@@ -9,7 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Per-minute counts from web access logs: who was hurt, when, behind which CDN, in which country.
 #[derive(Debug, Parser)]
-#[command(name = "beacontail", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "beacontail",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

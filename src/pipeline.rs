@@ -145,7 +145,12 @@ impl Counter {
     pub fn new(reader: Reader, evaluator: Evaluator) -> Counter {
         let table = Table::new(Arc::clone(&evaluator.rules().layout));
         let spans = vec![Span::ABSENT; reader.spans()];
-        Counter { reader, evaluator, table, spans }
+        Counter {
+            reader,
+            evaluator,
+            table,
+            spans,
+        }
     }
 
     /// The evaluator, for labels of the next file and its value errors.
@@ -160,7 +165,14 @@ impl Counter {
 
     /// Reads a line that holds more than blanks and counts it.
     #[inline]
-    fn line(&mut self, line: &[u8], position: u64, range: TimeRange, windows: &mut impl Windows, ambiguous: &mut u64) -> Outcome {
+    fn line(
+        &mut self,
+        line: &[u8],
+        position: u64,
+        range: TimeRange,
+        windows: &mut impl Windows,
+        ambiguous: &mut u64,
+    ) -> Outcome {
         let reading = match self.reader.read(line, &mut self.spans) {
             Ok(Line::Record(reading)) => reading,
             Ok(Line::Directive) => return Outcome::Rejected(Rejection::Directive),
@@ -176,7 +188,8 @@ impl Counter {
         }
         *ambiguous += u64::from(twice);
         self.table.select(windows.start(time.seconds));
-        self.evaluator.count(line, &self.spans, (order(time), position), &mut self.table);
+        self.evaluator
+            .count(line, &self.spans, (order(time), position), &mut self.table);
         Outcome::Parsed(reading)
     }
 }
@@ -202,9 +215,20 @@ pub struct Pipeline<W> {
 impl<W: Windows> Pipeline<W> {
     /// Lines go to the first of `counters` whose format reads them. With `literal`, lines that do
     /// not hold it are skipped unread.
-    pub fn new(counters: Vec<Counter>, range: TimeRange, windows: W, literal: Option<&[u8]>) -> Pipeline<W> {
+    pub fn new(
+        counters: Vec<Counter>,
+        range: TimeRange,
+        windows: W,
+        literal: Option<&[u8]>,
+    ) -> Pipeline<W> {
         let literal = literal.map(|literal| memmem::Finder::new(literal).into_owned());
-        Pipeline { counters, range, windows, literal, counts: LineCounts::default() }
+        Pipeline {
+            counters,
+            range,
+            windows,
+            literal,
+            counts: LineCounts::default(),
+        }
     }
 
     /// The counters, in the order they are tried.
@@ -215,7 +239,12 @@ impl<W: Windows> Pipeline<W> {
     /// Counts a block of whole lines whose first byte has the given position. Lines that no format
     /// reads are shown to `unparsed` with their position and mismatches.
     #[inline]
-    pub fn block(&mut self, block: &[u8], position: u64, unparsed: &mut impl FnMut(&[u8], u64, usize, Mismatch)) {
+    pub fn block(
+        &mut self,
+        block: &[u8],
+        position: u64,
+        unparsed: &mut impl FnMut(&[u8], u64, usize, Mismatch),
+    ) {
         match self.literal.take() {
             None => self.every_line(block, position, unparsed),
             Some(literal) => {
@@ -225,12 +254,21 @@ impl<W: Windows> Pipeline<W> {
         }
     }
 
-    fn every_line(&mut self, block: &[u8], position: u64, unparsed: &mut impl FnMut(&[u8], u64, usize, Mismatch)) {
+    fn every_line(
+        &mut self,
+        block: &[u8],
+        position: u64,
+        unparsed: &mut impl FnMut(&[u8], u64, usize, Mismatch),
+    ) {
         let mut start = 0;
         while start < block.len() {
             let rest = block.get(start..).unwrap_or_default();
             let length = memchr(b'\n', rest).unwrap_or(rest.len());
-            self.line(rest.get(..length).unwrap_or_default(), position + start as u64, unparsed);
+            self.line(
+                rest.get(..length).unwrap_or_default(),
+                position + start as u64,
+                unparsed,
+            );
             start += length + 1;
         }
     }
@@ -248,9 +286,19 @@ impl<W: Windows> Pipeline<W> {
         let mut from = 0;
         while let Some(found) = block.get(from..).and_then(|rest| literal.find(rest)) {
             let at = from + found;
-            let start = block.get(..at).and_then(|before| memchr::memrchr(b'\n', before)).map_or(0, |lf| lf + 1);
-            let end = block.get(at..).and_then(|rest| memchr(b'\n', rest)).map_or(block.len(), |lf| at + lf);
-            self.line(block.get(start..end).unwrap_or_default(), position + start as u64, unparsed);
+            let start = block
+                .get(..at)
+                .and_then(|before| memchr::memrchr(b'\n', before))
+                .map_or(0, |lf| lf + 1);
+            let end = block
+                .get(at..)
+                .and_then(|rest| memchr(b'\n', rest))
+                .map_or(block.len(), |lf| at + lf);
+            self.line(
+                block.get(start..end).unwrap_or_default(),
+                position + start as u64,
+                unparsed,
+            );
             total -= 1;
             from = end;
         }
@@ -258,14 +306,25 @@ impl<W: Windows> Pipeline<W> {
     }
 
     #[inline]
-    fn line(&mut self, line: &[u8], position: u64, unparsed: &mut impl FnMut(&[u8], u64, usize, Mismatch)) {
+    fn line(
+        &mut self,
+        line: &[u8],
+        position: u64,
+        unparsed: &mut impl FnMut(&[u8], u64, usize, Mismatch),
+    ) {
         let line = match trimmed(line) {
             Ok(line) => line,
             Err(reason) => return self.counts.reject(reason),
         };
         let mut best: Option<(usize, Mismatch)> = None;
         for (number, counter) in self.counters.iter_mut().enumerate() {
-            match counter.line(line, position, self.range, &mut self.windows, &mut self.counts.ambiguous) {
+            match counter.line(
+                line,
+                position,
+                self.range,
+                &mut self.windows,
+                &mut self.counts.ambiguous,
+            ) {
                 Outcome::Parsed(reading) => {
                     self.counts.parsed += 1;
                     self.counts.partial += u64::from(reading == Reading::Partial);

@@ -28,7 +28,11 @@ pub(super) struct Fit {
 
 /// All candidates, best first. Candidates must be in the documented order.
 pub(super) fn rank(candidates: &[Format], sample: &[u8]) -> Vec<Fit> {
-    let mut fits: Vec<Fit> = candidates.iter().enumerate().map(|(number, format)| fit(number, format, sample)).collect();
+    let mut fits: Vec<Fit> = candidates
+        .iter()
+        .enumerate()
+        .map(|(number, format)| fit(number, format, sample))
+        .collect();
     fits.sort_by_key(|fit| (std::cmp::Reverse(fit.score), fit.candidate));
     fits
 }
@@ -36,13 +40,21 @@ pub(super) fn rank(candidates: &[Format], sample: &[u8]) -> Vec<Fit> {
 fn fit(candidate: usize, format: &Format, sample: &[u8]) -> Fit {
     let mut reader = format.reader(&[], &Zone::utc());
     let mut spans = vec![Span::ABSENT; reader.spans()];
-    let mut fit = Fit { candidate, read: 0, lines: 0, score: 0, failure: None };
+    let mut fit = Fit {
+        candidate,
+        read: 0,
+        lines: 0,
+        score: 0,
+        failure: None,
+    };
     for line in sample.split(|&byte| byte == b'\n').take(SAMPLE_LINES) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let Some(score) = score(format, &mut reader, line, &mut spans, &mut fit.failure) else { continue };
+        let Some(score) = score(format, &mut reader, line, &mut spans, &mut fit.failure) else {
+            continue;
+        };
         fit.lines += 1;
         fit.read += u64::from(score > 0);
         fit.score += score;

@@ -62,7 +62,12 @@ impl Engine {
         }
         for name in &args.rules {
             let place = Place::argument("--rules", name);
-            mistakes.extend(catalog.rule_set(name).err().map(|mistake| mistake.at(&place, "not a rule set")));
+            mistakes.extend(
+                catalog
+                    .rule_set(name)
+                    .err()
+                    .map(|mistake| mistake.at(&place, "not a rule set")),
+            );
         }
         let zone = Zone::named(&args.timezone).map_err(|error| {
             mistakes.push(Place::argument("--timezone", &args.timezone).error(error, "not a zone"));
@@ -101,7 +106,11 @@ impl Engine {
                 found.push(name.clone());
             }
         }
-        if mistakes.is_empty() { Ok(found) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(found)
+        } else {
+            Err(mistakes)
+        }
     }
 
     /// One format without rules.
@@ -112,8 +121,15 @@ impl Engine {
 
     /// The rule sets that count a format's records: its own or those asked for, and those that
     /// define a metric asked for.
-    pub(super) fn rule_sets(&self, format: &str, wanted: &[String]) -> Result<Vec<&RuleSetDefinition>, Vec<Diagnostic>> {
-        let entry = self.catalog.format(format).map_err(|mistake| vec![mistake])?;
+    pub(super) fn rule_sets(
+        &self,
+        format: &str,
+        wanted: &[String],
+    ) -> Result<Vec<&RuleSetDefinition>, Vec<Diagnostic>> {
+        let entry = self
+            .catalog
+            .format(format)
+            .map_err(|mistake| vec![mistake])?;
         let mut sets: Vec<&RuleSetDefinition> = Vec::new();
         let mut mistakes = Vec::new();
         if self.rules.is_empty() {
@@ -124,17 +140,26 @@ impl Engine {
                 }
             }
         } else {
-            let named = self.rules.iter().filter_map(|name| self.catalog.rule_set(name).ok());
+            let named = self
+                .rules
+                .iter()
+                .filter_map(|name| self.catalog.rule_set(name).ok());
             sets.extend(named.map(|entry| &entry.definition));
         }
         for set in self.catalog.rule_sets().map(|entry| &entry.definition) {
             let has = |metric: &MetricDefinition| wanted.contains(&metric.name.value);
-            let known = sets.iter().any(|known| known.name == set.name || known.metrics.iter().any(has));
+            let known = sets
+                .iter()
+                .any(|known| known.name == set.name || known.metrics.iter().any(has));
             if !known && set.metrics.iter().any(has) {
                 sets.push(set);
             }
         }
-        if mistakes.is_empty() { Ok(sets) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(sets)
+        } else {
+            Err(mistakes)
+        }
     }
 
     /// Compiles formats with their rules under one numbering of metrics.
@@ -179,7 +204,11 @@ impl Engine {
         for (name, sets) in names.iter().zip(sets_of) {
             match self.compile_one(name, &source(sets.clone()), &mut metrics) {
                 Ok(pair) => compiled.push(pair),
-                Err(more) => mistakes.extend(more.into_iter().filter(|new| !is_known(&mistakes, new)).collect::<Vec<_>>()),
+                Err(more) => mistakes.extend(
+                    more.into_iter()
+                        .filter(|new| !is_known(&mistakes, new))
+                        .collect::<Vec<_>>(),
+                ),
             }
         }
         if !mistakes.is_empty() {
@@ -188,7 +217,10 @@ impl Engine {
         let metrics = Arc::new(metrics);
         let compiled = compiled.into_iter().map(|(format, mut rules)| {
             rules.number(&metrics);
-            Compiled { format: Arc::new(format), rules: Arc::new(rules) }
+            Compiled {
+                format: Arc::new(format),
+                rules: Arc::new(rules),
+            }
         });
         Ok((compiled.collect(), metrics))
     }
@@ -207,8 +239,15 @@ impl Engine {
 
 /// A rule set's mistake shows once, however many formats it is compiled for.
 fn is_known(mistakes: &[Diagnostic], new: &Diagnostic) -> bool {
-    let place = |diagnostic: &Diagnostic| diagnostic.place.as_ref().map(|place| (place.source().name.clone(), place.span()));
-    mistakes.iter().any(|known| known.message == new.message && place(known) == place(new))
+    let place = |diagnostic: &Diagnostic| {
+        diagnostic
+            .place
+            .as_ref()
+            .map(|place| (place.source().name.clone(), place.span()))
+    };
+    mistakes
+        .iter()
+        .any(|known| known.message == new.message && place(known) == place(new))
 }
 
 /// `--metric` and `--by` that name nothing.
@@ -230,8 +269,13 @@ fn unknown_selection(sets: &[&RuleSetDefinition], selection: &Selection) -> Vec<
         }
     }
     for label in selection.by.iter().flatten() {
-        let wanted = |metric: &&Metric| selection.metrics.is_empty() || selection.metrics.contains(&metric.name);
-        let mut labels = known.iter().filter(wanted).flat_map(|metric| metric.labels.iter().map(String::as_str));
+        let wanted = |metric: &&Metric| {
+            selection.metrics.is_empty() || selection.metrics.contains(&metric.name)
+        };
+        let mut labels = known
+            .iter()
+            .filter(wanted)
+            .flat_map(|metric| metric.labels.iter().map(String::as_str));
         if !labels.clone().any(|known| known == label) {
             let mut names: Vec<&str> = labels.by_ref().collect();
             names.sort_unstable();
@@ -242,11 +286,22 @@ fn unknown_selection(sets: &[&RuleSetDefinition], selection: &Selection) -> Vec<
     mistakes
 }
 
-fn unknown<'n>(flag: &str, value: &str, what: &str, names: impl Iterator<Item = &'n str> + Clone) -> Diagnostic {
-    let error = Place::argument(flag, value).error(format!("unknown {what} `{value}`"), format!("not a {what} here"));
+fn unknown<'n>(
+    flag: &str,
+    value: &str,
+    what: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Diagnostic {
+    let error = Place::argument(flag, value).error(
+        format!("unknown {what} `{value}`"),
+        format!("not a {what} here"),
+    );
     match similar(value, names.clone()) {
         Some(near) => error.help(format!("a {what} with a similar name exists: `{near}`")),
-        None => error.help(format!("{what}s here: {}", names.collect::<Vec<_>>().join(", "))),
+        None => error.help(format!(
+            "{what}s here: {}",
+            names.collect::<Vec<_>>().join(", ")
+        )),
     }
 }
 
@@ -254,7 +309,9 @@ fn unknown<'n>(flag: &str, value: &str, what: &str, names: impl Iterator<Item = 
 fn variable(text: &str, catalog: &Catalog) -> Result<(String, Var), Diagnostic> {
     let place = Place::argument("--var", text);
     let Some((name, value)) = text.split_once('=') else {
-        return Err(place.error("expected NAME=VALUE", "no `=`").help("--var beacon_path=/pixel.gif"));
+        return Err(place
+            .error("expected NAME=VALUE", "no `=`")
+            .help("--var beacon_path=/pixel.gif"));
     };
     let declared: Vec<(&str, &Var)> = catalog
         .rule_sets()
@@ -263,11 +320,19 @@ fn variable(text: &str, catalog: &Catalog) -> Result<(String, Var), Diagnostic> 
         .collect();
     match declared.iter().find(|(known, _)| *known == name) {
         Some((_, Var::List(_))) => {
-            let values = value.split(',').filter(|v| !v.is_empty()).map(str::to_owned);
+            let values = value
+                .split(',')
+                .filter(|v| !v.is_empty())
+                .map(str::to_owned);
             Ok((name.to_owned(), Var::List(values.collect())))
         }
         Some((_, Var::Text(_))) => Ok((name.to_owned(), Var::Text(value.to_owned()))),
-        None => Err(unknown("--var", name, "variable", declared.iter().map(|(name, _)| *name))),
+        None => Err(unknown(
+            "--var",
+            name,
+            "variable",
+            declared.iter().map(|(name, _)| *name),
+        )),
     }
 }
 
@@ -279,14 +344,24 @@ fn trusted_proxies(entries: &[String], mistakes: &mut Vec<Diagnostic>) -> Addres
         if let Ok(more) = AddressSet::parse([entry.as_str()]) {
             set.extend(&more);
         } else if !Path::new(entry).exists() {
-            let error = place.error(format!("`{entry}` is no address, CIDR or file"), "not understood");
-            mistakes.push(error.help("write 203.0.113.0/24, `private`, or the path of a file with one CIDR a line"));
+            let error = place.error(
+                format!("`{entry}` is no address, CIDR or file"),
+                "not understood",
+            );
+            mistakes.push(error.help(
+                "write 203.0.113.0/24, `private`, or the path of a file with one CIDR a line",
+            ));
         } else {
             match std::fs::read_to_string(entry) {
-                Err(error) => mistakes.push(place.error(format!("cannot read this file: {error}"), "unreadable")),
+                Err(error) => mistakes
+                    .push(place.error(format!("cannot read this file: {error}"), "unreadable")),
                 Ok(text) => {
                     if let Err(errors) = set.add_list(&text) {
-                        mistakes.extend(errors.iter().map(|error| place.error(error.to_string(), "in this file")));
+                        mistakes.extend(
+                            errors
+                                .iter()
+                                .map(|error| place.error(error.to_string(), "in this file")),
+                        );
                     }
                 }
             }
@@ -297,13 +372,21 @@ fn trusted_proxies(entries: &[String], mistakes: &mut Vec<Diagnostic>) -> Addres
 
 /// The databases named, or those in the standard places, and what to say about it.
 fn geo_databases(named: &[PathBuf], mistakes: &mut Vec<Diagnostic>) -> (GeoDatabases, Vec<String>) {
-    let standard = if named.is_empty() { standard_places() } else { Vec::new() };
+    let standard = if named.is_empty() {
+        standard_places()
+    } else {
+        Vec::new()
+    };
     let paths = if named.is_empty() { &standard } else { named };
     let mut notices = Vec::new();
     let databases = match GeoDatabases::open(paths) {
         Ok(databases) => databases,
         Err(errors) if named.is_empty() => {
-            notices.extend(errors.iter().map(|error| format!("geo database left out: {error}")));
+            notices.extend(
+                errors
+                    .iter()
+                    .map(|error| format!("geo database left out: {error}")),
+            );
             GeoDatabases::default()
         }
         Err(errors) => {

@@ -31,14 +31,28 @@ impl Windows for OneWindow {
 }
 
 /// Every time.
-pub(super) const ALWAYS: TimeRange = TimeRange { since: i64::MIN, until: i64::MAX };
+pub(super) const ALWAYS: TimeRange = TimeRange {
+    since: i64::MIN,
+    until: i64::MAX,
+};
 
 /// Runs the examples of the shipped parser files; the number run and those that fail.
 pub fn test_all() -> (usize, Vec<ExampleFailure>) {
-    match Engine::open(&crate::cli::ParserArgs { timezone: "UTC".to_owned(), ..Default::default() }) {
+    match Engine::open(&crate::cli::ParserArgs {
+        timezone: "UTC".to_owned(),
+        ..Default::default()
+    }) {
         Ok(engine) => {
-            let names: Vec<String> = engine.catalog.formats().map(|entry| entry.definition.name.clone()).collect();
-            let sets: Vec<String> = engine.catalog.rule_sets().map(|entry| entry.definition.name.clone()).collect();
+            let names: Vec<String> = engine
+                .catalog
+                .formats()
+                .map(|entry| entry.definition.name.clone())
+                .collect();
+            let sets: Vec<String> = engine
+                .catalog
+                .rule_sets()
+                .map(|entry| entry.definition.name.clone())
+                .collect();
             test(&engine, &names, &sets)
         }
         Err(mistakes) => (0, mistakes),
@@ -46,11 +60,20 @@ pub fn test_all() -> (usize, Vec<ExampleFailure>) {
 }
 
 /// Runs the examples of the named formats and rule sets.
-pub(super) fn test(engine: &Engine, formats: &[String], sets: &[String]) -> (usize, Vec<ExampleFailure>) {
+pub(super) fn test(
+    engine: &Engine,
+    formats: &[String],
+    sets: &[String],
+) -> (usize, Vec<ExampleFailure>) {
     let (mut run, mut failures) = (0, Vec::new());
     for name in formats {
-        let Ok(entry) = engine.catalog.format(name) else { continue };
-        if let Err(mistakes) = engine.compile(std::slice::from_ref(name), &super::engine::Selection::default()) {
+        let Ok(entry) = engine.catalog.format(name) else {
+            continue;
+        };
+        if let Err(mistakes) = engine.compile(
+            std::slice::from_ref(name),
+            &super::engine::Selection::default(),
+        ) {
             failures.extend(mistakes);
             continue;
         }
@@ -63,7 +86,9 @@ pub(super) fn test(engine: &Engine, formats: &[String], sets: &[String]) -> (usi
         }
     }
     for name in sets {
-        let Ok(entry) = engine.catalog.rule_set(name) else { continue };
+        let Ok(entry) = engine.catalog.rule_set(name) else {
+            continue;
+        };
         for example in &entry.definition.examples {
             run += 1;
             failures.extend(rule_example(engine, &entry.definition, example));
@@ -73,14 +98,20 @@ pub(super) fn test(engine: &Engine, formats: &[String], sets: &[String]) -> (usi
 }
 
 fn format_example(format: &Format, example: &FormatExample, zone: &Zone) -> Vec<Diagnostic> {
-    let asked: Vec<String> = example.fields.iter().map(|(name, _)| name.value.clone()).collect();
+    let asked: Vec<String> = example
+        .fields
+        .iter()
+        .map(|(name, _)| name.value.clone())
+        .collect();
     let mut reader = FieldReader::new(format, zone, &asked);
     let mut last = Err(NoFields::Directive);
     for line in example.line.value.lines() {
         last = reader.read(line.as_bytes());
     }
     let fields = match last {
-        Ok(LineFields { time, mut fields, .. }) => {
+        Ok(LineFields {
+            time, mut fields, ..
+        }) => {
             fields.insert("time".to_owned(), time.to_string());
             fields
         }
@@ -93,7 +124,12 @@ fn format_example(format: &Format, example: &FormatExample, zone: &Zone) -> Vec<
     for (name, expected) in &example.fields {
         let got = fields.get(&name.value).map_or("", String::as_str);
         if got != expected.value {
-            let message = format!("`{}` is `{}`, not `{}`", name.value, Untrusted(got.as_bytes()), expected.value);
+            let message = format!(
+                "`{}` is `{}`, not `{}`",
+                name.value,
+                Untrusted(got.as_bytes()),
+                expected.value
+            );
             failures.push(expected.place.error(message, "expected this"));
         }
     }
@@ -106,7 +142,11 @@ pub(super) fn reason_text(reason: &NoFields, format: &Format) -> String {
         NoFields::Directive => "it is a directive".to_owned(),
         NoFields::BadTime => "its time does not exist".to_owned(),
         NoFields::Mismatch(mismatch) => {
-            format!("at byte {} expected {}", mismatch.at, format.explain(*mismatch))
+            format!(
+                "at byte {} expected {}",
+                mismatch.at,
+                format.explain(*mismatch)
+            )
         }
     }
 }
@@ -118,7 +158,10 @@ struct Given<'e> {
 
 impl Fields for Given<'_> {
     fn field(&self, name: &str) -> Option<FieldKind> {
-        self.names.contains(&name).then_some(FieldKind { escape: Escape::None, shift: 0 })
+        self.names.contains(&name).then_some(FieldKind {
+            escape: Escape::None,
+            shift: 0,
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -126,9 +169,25 @@ impl Fields for Given<'_> {
     }
 }
 
-fn rule_example(engine: &Engine, set: &RuleSetDefinition, example: &RuleExample) -> Vec<Diagnostic> {
-    let given = Given { names: example.fields.iter().map(|(name, _)| name.value.as_str()).collect() };
-    let source = RuleSource { sets: vec![set], overrides: &engine.vars, only: &[], by: None, file_labels: &[] };
+fn rule_example(
+    engine: &Engine,
+    set: &RuleSetDefinition,
+    example: &RuleExample,
+) -> Vec<Diagnostic> {
+    let given = Given {
+        names: example
+            .fields
+            .iter()
+            .map(|(name, _)| name.value.as_str())
+            .collect(),
+    };
+    let source = RuleSource {
+        sets: vec![set],
+        overrides: &engine.vars,
+        only: &[],
+        by: None,
+        file_labels: &[],
+    };
     let compiled = register(&source).and_then(|mut metrics| {
         let rules = Rules::compile(&source, &given, &mut metrics)?;
         Ok((rules, metrics))
@@ -140,37 +199,67 @@ fn rule_example(engine: &Engine, set: &RuleSetDefinition, example: &RuleExample)
     rules.number(&Arc::new(metrics));
     let (line, spans) = given_line(&rules, example);
     let metrics = Arc::clone(&rules.layout.metrics);
-    let mut evaluator = Evaluator::new(Arc::new(rules), Environment::default(), GeoCache::new(Arc::default()));
+    let mut evaluator = Evaluator::new(
+        Arc::new(rules),
+        Environment::default(),
+        GeoCache::new(Arc::default()),
+    );
     let mut table = crate::metrics::Table::new(Arc::clone(&evaluator.rules().layout));
     table.select(0);
     evaluator.count(&line, &spans, (1, 0), &mut table);
     let counted = counted(&mut table, &metrics);
-    let expected: BTreeMap<String, &At<String>> =
-        example.counts.iter().map(|(series, amount)| (series.value.clone(), amount)).collect();
+    let expected: BTreeMap<String, &At<String>> = example
+        .counts
+        .iter()
+        .map(|(series, amount)| (series.value.clone(), amount))
+        .collect();
     let mut failures = Vec::new();
     for (series, amount) in &expected {
         let got = counted.get(series).map_or("0", String::as_str);
         if got != amount.value {
             let message = format!("{series} is {got}, not {}", amount.value);
-            failures.push(amount.place.error(message, "expected this").help(format!("the example counts {}", list(&counted))));
+            failures.push(
+                amount
+                    .place
+                    .error(message, "expected this")
+                    .help(format!("the example counts {}", list(&counted))),
+            );
         }
     }
-    for series in counted.keys().filter(|series| !expected.contains_key(*series)) {
-        failures.push(example.place.error(format!("{series} is counted too"), "not in `counts`"));
+    for series in counted
+        .keys()
+        .filter(|series| !expected.contains_key(*series))
+    {
+        failures.push(
+            example
+                .place
+                .error(format!("{series} is counted too"), "not in `counts`"),
+        );
     }
     failures
 }
 
 fn list(counted: &BTreeMap<String, String>) -> String {
-    let all: Vec<String> = counted.iter().map(|(series, amount)| format!("{series} = {amount}")).collect();
-    if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
+    let all: Vec<String> = counted
+        .iter()
+        .map(|(series, amount)| format!("{series} = {amount}"))
+        .collect();
+    if all.is_empty() {
+        "nothing".to_owned()
+    } else {
+        all.join(", ")
+    }
 }
 
 fn given_line(rules: &Rules, example: &RuleExample) -> (Vec<u8>, Vec<Span>) {
     let mut line = Vec::new();
     let mut spans = Vec::new();
     for name in &rules.wanted {
-        let value = example.fields.iter().find(|(known, _)| known.value == *name).map(|(_, value)| value.value.as_str());
+        let value = example
+            .fields
+            .iter()
+            .find(|(known, _)| known.value == *name)
+            .map(|(_, value)| value.value.as_str());
         let start = line.len();
         line.extend_from_slice(value.unwrap_or_default().as_bytes());
         spans.push(Span::new(start, line.len()));
@@ -179,14 +268,19 @@ fn given_line(rules: &Rules, example: &RuleExample) -> (Vec<u8>, Vec<Span>) {
 }
 
 /// Everything a table holds, as series and amounts.
-pub(super) fn counted(table: &mut crate::metrics::Table, metrics: &[Metric]) -> BTreeMap<String, String> {
+pub(super) fn counted(
+    table: &mut crate::metrics::Table,
+    metrics: &[Metric],
+) -> BTreeMap<String, String> {
     let mut counted = BTreeMap::new();
     let mut run = Vec::new();
     // Writing to memory and reading it back cannot fail.
     if table.write_run(&mut run).is_err() {
         return counted;
     }
-    let Ok(mut merge) = Merge::new([run.as_slice()], metrics) else { return counted };
+    let Ok(mut merge) = Merge::new([run.as_slice()], metrics) else {
+        return counted;
+    };
     let mut cell = Vec::new();
     while let Ok(Some((key, metric))) = merge.next_series() {
         let name = series_name(metric, &labels_of(key));
@@ -211,7 +305,10 @@ pub(super) fn series_name(metric: &Metric, labels: &[Vec<u8>]) -> String {
         .iter()
         .zip(labels)
         .map(|(label, value)| {
-            let value = String::from_utf8_lossy(value).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let value = String::from_utf8_lossy(value)
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n");
             format!("{label}=\"{value}\"")
         })
         .collect();
@@ -220,8 +317,20 @@ pub(super) fn series_name(metric: &Metric, labels: &[Vec<u8>]) -> String {
 
 /// A pipeline of one format, for single lines.
 pub(super) fn single(engine: &Engine, compiled: &super::engine::Compiled) -> Pipeline<OneWindow> {
-    let environment = Environment { trusted: Arc::clone(&engine.trusted), file_labels: Vec::new() };
-    let evaluator = Evaluator::new(Arc::clone(&compiled.rules), environment, GeoCache::new(Arc::clone(&engine.geo)));
+    let environment = Environment {
+        trusted: Arc::clone(&engine.trusted),
+        file_labels: Vec::new(),
+    };
+    let evaluator = Evaluator::new(
+        Arc::clone(&compiled.rules),
+        environment,
+        GeoCache::new(Arc::clone(&engine.geo)),
+    );
     let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
-    Pipeline::new(vec![Counter::new(reader, evaluator)], ALWAYS, OneWindow, None)
+    Pipeline::new(
+        vec![Counter::new(reader, evaluator)],
+        ALWAYS,
+        OneWindow,
+        None,
+    )
 }

@@ -28,11 +28,18 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<Done, Failure> {
     let named: Vec<String> = args.parser.iter().cloned().collect();
     let mut names = engine.parsers(&named)?;
     if names.is_empty() {
-        names = engine.catalog.detection_order().iter().map(|entry| entry.definition.name.clone()).collect();
+        names = engine
+            .catalog
+            .detection_order()
+            .iter()
+            .map(|entry| entry.definition.name.clone())
+            .collect();
     }
     let (compiled, metrics) = engine.compile(&names, &Selection::default())?;
-    let mut parsers: Vec<Explainer<'_>> =
-        compiled.iter().map(|compiled| Explainer::new(&engine, compiled, &metrics)).collect();
+    let mut parsers: Vec<Explainer<'_>> = compiled
+        .iter()
+        .map(|compiled| Explainer::new(&engine, compiled, &metrics))
+        .collect();
     let mut out = BufWriter::new(io::stdout().lock());
     let result = if args.line.as_bytes() == b"-" {
         lines(&mut out, &mut parsers, args)
@@ -42,12 +49,20 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<Done, Failure> {
     match result.and_then(|read| out.flush().map(|()| read)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Done::Complete),
         Err(error) => Err(Failure::Other(error.into())),
-        Ok(read) => Ok(if read { Done::Complete } else { Done::Incomplete }),
+        Ok(read) => Ok(if read {
+            Done::Complete
+        } else {
+            Done::Incomplete
+        }),
     }
 }
 
 /// All lines of standard input; true when every one was read.
-fn lines(out: &mut impl Write, parsers: &mut [Explainer<'_>], args: &ExplainArgs) -> io::Result<bool> {
+fn lines(
+    out: &mut impl Write,
+    parsers: &mut [Explainer<'_>],
+    args: &ExplainArgs,
+) -> io::Result<bool> {
     let mut input = io::stdin().lock();
     let (mut buffer, mut all) = (Vec::new(), true);
     loop {
@@ -62,14 +77,26 @@ fn lines(out: &mut impl Write, parsers: &mut [Explainer<'_>], args: &ExplainArgs
 }
 
 /// One line; false when no parser reads it.
-fn line(out: &mut impl Write, parsers: &mut [Explainer<'_>], line: &[u8], args: &ExplainArgs) -> io::Result<bool> {
-    let attempts: Vec<Result<LineFields, NoFields>> = parsers.iter_mut().map(|parser| parser.fields.read(line)).collect();
+fn line(
+    out: &mut impl Write,
+    parsers: &mut [Explainer<'_>],
+    line: &[u8],
+    args: &ExplainArgs,
+) -> io::Result<bool> {
+    let attempts: Vec<Result<LineFields, NoFields>> = parsers
+        .iter_mut()
+        .map(|parser| parser.fields.read(line))
+        .collect();
     let best = best(&attempts);
     if args.json {
-        let object = match best.and_then(|number| Some((parsers.get_mut(number)?, attempts.get(number)?))) {
+        let object = match best
+            .and_then(|number| Some((parsers.get_mut(number)?, attempts.get(number)?)))
+        {
             Some((parser, Ok(fields))) => parser.json(line, fields),
             Some((parser, Err(reason))) => parser.json_of_failure(reason),
-            None => json!({"parser": null, "ok": false, "error": "no parser", "time": null, "fields": {}, "counts": {}}),
+            None => {
+                json!({"parser": null, "ok": false, "error": "no parser", "time": null, "fields": {}, "counts": {}})
+            }
         };
         writeln!(out, "{object}")?;
     } else {
@@ -78,23 +105,38 @@ fn line(out: &mut impl Write, parsers: &mut [Explainer<'_>], line: &[u8], args: 
                 parser.show_failure(out, line, reason)?;
             }
         }
-        if let Some((parser, Ok(fields))) = best.and_then(|number| Some((parsers.get_mut(number)?, attempts.get(number)?))) {
+        if let Some((parser, Ok(fields))) =
+            best.and_then(|number| Some((parsers.get_mut(number)?, attempts.get(number)?)))
+        {
             parser.show(out, line, fields, args.raw)?;
         }
     }
-    Ok(best.and_then(|number| attempts.get(number)).is_some_and(Result::is_ok))
+    Ok(best
+        .and_then(|number| attempts.get(number))
+        .is_some_and(Result::is_ok))
 }
 
 /// The attempt that reads the line best; when none does, the one that got furthest.
 fn best(attempts: &[Result<LineFields, NoFields>]) -> Option<usize> {
     let rank = |attempt: &Result<LineFields, NoFields>| match attempt {
-        Ok(LineFields { reading: Reading::Exact, .. }) => u64::MAX,
-        Ok(LineFields { reading: Reading::Extra, .. }) => u64::MAX - 1,
-        Ok(LineFields { reading: Reading::Partial, .. }) => u64::MAX - 2,
+        Ok(LineFields {
+            reading: Reading::Exact,
+            ..
+        }) => u64::MAX,
+        Ok(LineFields {
+            reading: Reading::Extra,
+            ..
+        }) => u64::MAX - 1,
+        Ok(LineFields {
+            reading: Reading::Partial,
+            ..
+        }) => u64::MAX - 2,
         Err(NoFields::BadTime | NoFields::Directive) => u64::MAX - 3,
         Err(NoFields::Mismatch(mismatch)) => u64::from(mismatch.at),
     };
-    (0..attempts.len()).rev().max_by_key(|&number| attempts.get(number).map(rank))
+    (0..attempts.len())
+        .rev()
+        .max_by_key(|&number| attempts.get(number).map(rank))
 }
 
 /// One parser with everything that explains its lines.
@@ -110,9 +152,16 @@ struct Explainer<'e> {
 }
 
 impl<'e> Explainer<'e> {
-    fn new(engine: &'e Engine, compiled: &'e Compiled, metrics: &Arc<Vec<Metric>>) -> Explainer<'e> {
+    fn new(
+        engine: &'e Engine,
+        compiled: &'e Compiled,
+        metrics: &Arc<Vec<Metric>>,
+    ) -> Explainer<'e> {
         let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
-        let environment = Environment { trusted: Arc::clone(&engine.trusted), file_labels: Vec::new() };
+        let environment = Environment {
+            trusted: Arc::clone(&engine.trusted),
+            file_labels: Vec::new(),
+        };
         Explainer {
             compiled,
             engine,
@@ -121,7 +170,11 @@ impl<'e> Explainer<'e> {
             pipeline: single(engine, compiled),
             spans: vec![Span::ABSENT; reader.spans()],
             reader,
-            evaluator: Evaluator::new(Arc::clone(&compiled.rules), environment, GeoCache::new(Arc::clone(&engine.geo))),
+            evaluator: Evaluator::new(
+                Arc::clone(&compiled.rules),
+                environment,
+                GeoCache::new(Arc::clone(&engine.geo)),
+            ),
         }
     }
 
@@ -138,7 +191,11 @@ impl<'e> Explainer<'e> {
     }
 
     fn json(&mut self, line: &[u8], read: &LineFields) -> Value {
-        let counts: Map<String, Value> = self.counts(line).into_iter().map(|(series, amount)| (series, number(&amount))).collect();
+        let counts: Map<String, Value> = self
+            .counts(line)
+            .into_iter()
+            .map(|(series, amount)| (series, number(&amount)))
+            .collect();
         json!({
             "parser": self.compiled.format.name, "ok": true, "error": null, "time": read.time.to_string(),
             "fields": read.fields, "counts": counts,
@@ -153,7 +210,12 @@ impl<'e> Explainer<'e> {
     }
 
     fn show_failure(&self, out: &mut impl Write, line: &[u8], reason: &NoFields) -> io::Result<()> {
-        writeln!(out, "{}: not read, {}", self.compiled.format.name, reason_text(reason, &self.compiled.format))?;
+        writeln!(
+            out,
+            "{}: not read, {}",
+            self.compiled.format.name,
+            reason_text(reason, &self.compiled.format)
+        )?;
         if let NoFields::Mismatch(mismatch) = reason {
             let at = (mismatch.at as usize).min(line.len());
             let (read, rest) = line.split_at(at);
@@ -165,17 +227,36 @@ impl<'e> Explainer<'e> {
         Ok(())
     }
 
-    fn show(&mut self, out: &mut impl Write, line: &[u8], read: &LineFields, raw: bool) -> io::Result<()> {
+    fn show(
+        &mut self,
+        out: &mut impl Write,
+        line: &[u8],
+        read: &LineFields,
+        raw: bool,
+    ) -> io::Result<()> {
         let how = match read.reading {
             Reading::Exact => "",
             Reading::Extra => ", with more text behind its fields",
             Reading::Partial => ", leniently: some fields are missing or cut",
         };
-        writeln!(out, "{}: read{how}\n  time  {}", self.compiled.format.name, read.time)?;
+        writeln!(
+            out,
+            "{}: read{how}\n  time  {}",
+            self.compiled.format.name, read.time
+        )?;
         writeln!(out, "\nfields")?;
-        let width = read.fields.keys().map(String::len).max().unwrap_or_default();
+        let width = read
+            .fields
+            .keys()
+            .map(String::len)
+            .max()
+            .unwrap_or_default();
         for (name, value) in &read.fields {
-            writeln!(out, "  {name:width$}  {}", Untrusted(&shown(value, raw)).shortened(300))?;
+            writeln!(
+                out,
+                "  {name:width$}  {}",
+                Untrusted(&shown(value, raw)).shortened(300)
+            )?;
         }
         if self.reader.read(line, &mut self.spans).is_ok() {
             self.show_clients(out, line, raw)?;
@@ -211,8 +292,16 @@ impl<'e> Explainer<'e> {
                     places.push(format!("{} {}", place.name(), Untrusted(text)));
                 }
             }
-            let address = if raw { address.to_string() } else { mask(address).to_string() };
-            let places = if places.is_empty() { "place unknown".to_owned() } else { places.join(", ") };
+            let address = if raw {
+                address.to_string()
+            } else {
+                mask(address).to_string()
+            };
+            let places = if places.is_empty() {
+                "place unknown".to_owned()
+            } else {
+                places.join(", ")
+            };
             writeln!(out, "  client {address}: {places}")?;
         }
         Ok(())
@@ -220,9 +309,18 @@ impl<'e> Explainer<'e> {
 
     fn show_rules(&mut self, out: &mut impl Write, line: &[u8]) -> io::Result<()> {
         writeln!(out, "\nrules")?;
-        for Verdict { rules, metrics, failed, near } in self.evaluator.verdicts(line, &self.spans) {
-            let names: Vec<&str> =
-                metrics.iter().filter_map(|&number| self.metrics.get(number)).map(|metric| metric.name.as_str()).collect();
+        for Verdict {
+            rules,
+            metrics,
+            failed,
+            near,
+        } in self.evaluator.verdicts(line, &self.spans)
+        {
+            let names: Vec<&str> = metrics
+                .iter()
+                .filter_map(|&number| self.metrics.get(number))
+                .map(|metric| metric.name.as_str())
+                .collect();
             let verdict = match failed {
                 None => "counts".to_owned(),
                 Some((matcher, value)) => format!(

@@ -56,7 +56,14 @@ impl<'f> FieldReader<'f> {
         let spans = vec![Span::ABSENT; reader.spans()];
         let geo = GeoCache::new(Arc::default());
         let evaluator = Evaluator::new(Arc::new(rules), Environment::default(), geo);
-        FieldReader { format, zone: zone.clone(), names, reader, evaluator, spans }
+        FieldReader {
+            format,
+            zone: zone.clone(),
+            names,
+            reader,
+            evaluator,
+            spans,
+        }
     }
 
     /// The fields of one line; lines of a W3C file must come in order.
@@ -79,12 +86,20 @@ impl<'f> FieldReader<'f> {
                 fields.extend(family.present(line));
             }
         }
-        Ok(LineFields { reading, time, fields })
+        Ok(LineFields {
+            reading,
+            time,
+            fields,
+        })
     }
 
     fn present(&mut self, line: &[u8]) -> BTreeMap<String, String> {
         let values = self.evaluator.fields(line, &self.spans);
         let named = self.names.iter().zip(values);
-        named.filter_map(|(name, value)| Some((name.clone(), String::from_utf8_lossy(&value?).into_owned()))).collect()
+        named
+            .filter_map(|(name, value)| {
+                Some((name.clone(), String::from_utf8_lossy(&value?).into_owned()))
+            })
+            .collect()
     }
 }

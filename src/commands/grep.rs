@@ -19,7 +19,9 @@ use crate::pipeline::TimeRange;
 use crate::record::Span;
 use crate::rule::matcher::{self, Matcher};
 use crate::rule::{Environment, Evaluator, Vars};
-use crate::source::{Archive, ArchiveError, Block, Blocks, Input, InputKind, Limits, MAX_LINE, expand};
+use crate::source::{
+    Archive, ArchiveError, Block, Blocks, Input, InputKind, Limits, MAX_LINE, expand,
+};
 
 /// Runs the command.
 ///
@@ -31,21 +33,51 @@ pub(crate) fn run(args: &GrepArgs) -> Result<Done, Failure> {
     let range = times::range(args.since.as_deref(), args.until.as_deref(), &zone)?;
     let named = engine.parsers(&args.parser)?;
     let limits = Limits::default();
-    let found = expand(&args.paths).map_err(|errors| Failure::Inputs(errors.iter().map(ToString::to_string).collect()))?;
+    let found = expand(&args.paths)
+        .map_err(|errors| Failure::Inputs(errors.iter().map(ToString::to_string).collect()))?;
     let mut stdin = None;
-    let chosen = choose(&engine, &named, &found, &vec![None; found.len()], limits, false, &mut stdin)?;
+    let chosen = choose(
+        &engine,
+        &named,
+        &found,
+        &vec![None; found.len()],
+        limits,
+        false,
+        &mut stdin,
+    )?;
     let sets = question_sets(&engine, &chosen.parsers, &args.matchers)?;
-    let sets_of: Vec<Vec<&RuleSetDefinition>> = chosen.parsers.iter().map(|_| sets.iter().collect()).collect();
+    let sets_of: Vec<Vec<&RuleSetDefinition>> = chosen
+        .parsers
+        .iter()
+        .map(|_| sets.iter().collect())
+        .collect();
     let (compiled, _) = engine.compile_with(&chosen.parsers, &sets_of, &Selection::default())?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut search = Search { args, range, left: args.max.unwrap_or(u64::MAX), masked: Vec::new() };
+    let mut search = Search {
+        args,
+        range,
+        left: args.max.unwrap_or(u64::MAX),
+        masked: Vec::new(),
+    };
     let mut errors = Vec::new();
     for (input, choice) in found.iter().zip(&chosen.inputs) {
-        let mut parsers: Vec<Asked> = choice.parsers.iter().filter_map(|&n| Some(Asked::new(&engine, compiled.get(n)?))).collect();
-        match search.input(input, stdin.take_if(|_| input.kind == InputKind::Stdin), limits, &mut parsers, &mut out) {
+        let mut parsers: Vec<Asked> = choice
+            .parsers
+            .iter()
+            .filter_map(|&n| Some(Asked::new(&engine, compiled.get(n)?)))
+            .collect();
+        match search.input(
+            input,
+            stdin.take_if(|_| input.kind == InputKind::Stdin),
+            limits,
+            &mut parsers,
+            &mut out,
+        ) {
             Ok(()) => {}
             Err(Stop::Reading(error)) => errors.push(error.to_string()),
-            Err(Stop::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Done::Complete),
+            Err(Stop::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Ok(Done::Complete);
+            }
             Err(Stop::Writing(error)) => return Err(Failure::Other(error.into())),
         }
     }
@@ -53,13 +85,23 @@ pub(crate) fn run(args: &GrepArgs) -> Result<Done, Failure> {
     for error in &errors {
         say(&format!("error: {error}"));
     }
-    Ok(if errors.is_empty() { Done::Complete } else { Done::Incomplete })
+    Ok(if errors.is_empty() {
+        Done::Complete
+    } else {
+        Done::Incomplete
+    })
 }
 
 /// A series or matchers as rule sets of the metrics that are asked.
-fn question_sets(engine: &Engine, formats: &[String], text: &str) -> Result<Vec<RuleSetDefinition>, Vec<Diagnostic>> {
+fn question_sets(
+    engine: &Engine,
+    formats: &[String],
+    text: &str,
+) -> Result<Vec<RuleSetDefinition>, Vec<Diagnostic>> {
     let (metric, matchers) = match text.split_once('{') {
-        Some((name, rest)) if !name.is_empty() && !name.contains(['=', '"']) => (Some(name.trim()), format!("{{{rest}")),
+        Some((name, rest)) if !name.is_empty() && !name.contains(['=', '"']) => {
+            (Some(name.trim()), format!("{{{rest}"))
+        }
         _ => (None, text.to_owned()),
     };
     let mut sets: Vec<&RuleSetDefinition> = Vec::new();
@@ -71,41 +113,86 @@ fn question_sets(engine: &Engine, formats: &[String], text: &str) -> Result<Vec<
             }
         }
     }
-    let written = At { value: matchers.clone(), place: Place::argument("grep", &matchers) };
+    let written = At {
+        value: matchers.clone(),
+        place: Place::argument("grep", &matchers),
+    };
     let mut questions = Vec::new();
-    let is_label = |name: &str| sets.iter().flat_map(|set| &set.metrics).any(|metric| metric.labels.iter().any(|(label, _)| label.value == name));
+    let is_label = |name: &str| {
+        sets.iter()
+            .flat_map(|set| &set.metrics)
+            .any(|metric| metric.labels.iter().any(|(label, _)| label.value == name))
+    };
     for set in &sets {
         let vars = Vars::of(set, &engine.vars);
         let parsed = matcher::parse(&written, &vars).map_err(|mistake| vec![mistake])?;
-        let labels: Vec<&str> = parsed.iter().map(|matcher| matcher.field.as_str()).filter(|name| is_label(name)).collect();
+        let labels: Vec<&str> = parsed
+            .iter()
+            .map(|matcher| matcher.field.as_str())
+            .filter(|name| is_label(name))
+            .collect();
         let mut question = (*set).clone();
-        question.metrics = set.metrics.iter().filter(|definition| {
-            let named = metric.is_none_or(|name| definition.name.value == name);
-            named && labels.iter().all(|name| definition.labels.iter().any(|(label, _)| label.value == **name))
-        }).map(|definition| asked(definition, &parsed, labels.is_empty() && metric.is_none())).collect();
-        question.metrics.dedup_by(|a, b| a.matchers.as_ref().map(|m| &m.value) == b.matchers.as_ref().map(|m| &m.value));
+        question.metrics = set
+            .metrics
+            .iter()
+            .filter(|definition| {
+                let named = metric.is_none_or(|name| definition.name.value == name);
+                named
+                    && labels.iter().all(|name| {
+                        definition
+                            .labels
+                            .iter()
+                            .any(|(label, _)| label.value == **name)
+                    })
+            })
+            .map(|definition| asked(definition, &parsed, labels.is_empty() && metric.is_none()))
+            .collect();
+        question.metrics.dedup_by(|a, b| {
+            a.matchers.as_ref().map(|m| &m.value) == b.matchers.as_ref().map(|m| &m.value)
+        });
         questions.push(question);
     }
     if questions.iter().all(|question| question.metrics.is_empty()) {
         let place = Place::argument("grep", text);
         let help = "labels come from the metrics of the rule sets: `beacontail parsers list`, or name a set with --rules";
-        return Err(vec![place.error("no metric has these labels", "nothing can match").help(help)]);
+        return Err(vec![
+            place
+                .error("no metric has these labels", "nothing can match")
+                .help(help),
+        ]);
     }
     Ok(questions)
 }
 
 /// The metric's own matchers and those asked, labels replaced by the fields that give them.
-fn asked(definition: &MetricDefinition, matchers: &[Matcher], fields_only: bool) -> MetricDefinition {
-    let own = definition.matchers.as_ref().filter(|_| !fields_only).map(|own| own.value.clone());
+fn asked(
+    definition: &MetricDefinition,
+    matchers: &[Matcher],
+    fields_only: bool,
+) -> MetricDefinition {
+    let own = definition
+        .matchers
+        .as_ref()
+        .filter(|_| !fields_only)
+        .map(|own| own.value.clone());
     let given = matchers.iter().map(|matcher| {
-        let field = definition.labels.iter().find(|(label, _)| label.value == matcher.field);
+        let field = definition
+            .labels
+            .iter()
+            .find(|(label, _)| label.value == matcher.field);
         let name = field.map_or(matcher.field.as_str(), |(_, field)| field.value.as_str());
-        format!("{name}{}", matcher.text.get(matcher.field.len()..).unwrap_or_default())
+        format!(
+            "{name}{}",
+            matcher.text.get(matcher.field.len()..).unwrap_or_default()
+        )
     });
     let text = own.into_iter().chain(given).collect::<Vec<_>>().join(", ");
     MetricDefinition {
         kind: MetricType::Counter,
-        matchers: Some(At { place: Place::argument("grep", &text), value: text }),
+        matchers: Some(At {
+            place: Place::argument("grep", &text),
+            value: text,
+        }),
         labels: Vec::new(),
         value: None,
         buckets: Vec::new(),
@@ -113,7 +200,10 @@ fn asked(definition: &MetricDefinition, matchers: &[Matcher], fields_only: bool)
         near: None,
         graphite: Vec::new(),
         label_limits: Vec::new(),
-        name: At { value: format!("{}_total", definition.name.value), place: definition.name.place.clone() },
+        name: At {
+            value: format!("{}_total", definition.name.value),
+            place: definition.name.place.clone(),
+        },
         ..definition.clone()
     }
 }
@@ -128,7 +218,10 @@ struct Asked {
 impl Asked {
     fn new(engine: &Engine, compiled: &Compiled) -> Asked {
         let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
-        let environment = Environment { trusted: Arc::clone(&engine.trusted), file_labels: Vec::new() };
+        let environment = Environment {
+            trusted: Arc::clone(&engine.trusted),
+            file_labels: Vec::new(),
+        };
         let geo = GeoCache::new(Arc::clone(&engine.geo));
         Asked {
             spans: vec![Span::ABSENT; reader.spans()],
@@ -139,7 +232,9 @@ impl Asked {
 
     /// Whether the line is read, and whether it answers the question.
     fn answers(&mut self, line: &[u8], range: TimeRange) -> Option<bool> {
-        let Ok(Line::Record(_)) = self.reader.read(line, &mut self.spans) else { return None };
+        let Ok(Line::Record(_)) = self.reader.read(line, &mut self.spans) else {
+            return None;
+        };
         let (time, _) = self.reader.time(line, &self.spans).ok()?;
         let inside = time.seconds >= range.since && time.seconds < range.until;
         Some(inside && self.evaluator.matches(line, &self.spans))
@@ -167,16 +262,25 @@ impl Search<'_> {
         parsers: &mut [Asked],
         out: &mut impl Write,
     ) -> Result<(), Stop> {
-        let opened = opened.map_or_else(|| Archive::open(&input.path, limits).map(|archive| (archive, Vec::new())), Ok);
+        let opened = opened.map_or_else(
+            || Archive::open(&input.path, limits).map(|archive| (archive, Vec::new())),
+            Ok,
+        );
         let (mut archive, head) = opened.map_err(Stop::Reading)?;
         let mut head = io::Cursor::new(head);
         let read = |buffer: &mut [u8]| {
             let ready = io::Read::read(&mut head, buffer).unwrap_or_default();
-            if ready > 0 { Ok(ready) } else { archive.read(buffer) }
+            if ready > 0 {
+                Ok(ready)
+            } else {
+                archive.read(buffer)
+            }
         };
         let mut blocks = Blocks::new(read, MAX_LINE);
         while let Some(block) = blocks.next_block().map_err(Stop::Reading)? {
-            let Block::Lines { bytes, .. } = block else { continue };
+            let Block::Lines { bytes, .. } = block else {
+                continue;
+            };
             for line in bytes.split(|&byte| byte == b'\n') {
                 if self.left == 0 {
                     return Ok(());
@@ -189,7 +293,9 @@ impl Search<'_> {
 
     fn line(&mut self, line: &[u8], parsers: &mut [Asked], out: &mut impl Write) -> io::Result<()> {
         let trimmed = line.strip_suffix(b"\r").unwrap_or(line);
-        let answer = parsers.iter_mut().find_map(|parser| parser.answers(trimmed, self.range));
+        let answer = parsers
+            .iter_mut()
+            .find_map(|parser| parser.answers(trimmed, self.range));
         if answer != Some(true) {
             return Ok(());
         }

@@ -36,8 +36,15 @@ pub(super) fn choose(
     partial: bool,
     stdin: &mut Option<(Archive, Vec<u8>)>,
 ) -> Result<Chosen, Failure> {
-    let candidates = if named.is_empty() { candidates(engine)? } else { Vec::new() };
-    let mut chosen = Chosen { parsers: named.to_vec(), inputs: Vec::new() };
+    let candidates = if named.is_empty() {
+        candidates(engine)?
+    } else {
+        Vec::new()
+    };
+    let mut chosen = Chosen {
+        parsers: named.to_vec(),
+        inputs: Vec::new(),
+    };
     let mut failures = Vec::new();
     for (input, same) in found.iter().zip(same) {
         if same.is_some() {
@@ -69,9 +76,17 @@ pub(super) fn choose(
         if input.kind == InputKind::Stdin {
             *stdin = Some((archive, head));
         }
-        chosen.inputs.push(Choice { parsers, fit, plain });
+        chosen.inputs.push(Choice {
+            parsers,
+            fit,
+            plain,
+        });
     }
-    if failures.is_empty() { Ok(chosen) } else { Err(Failure::Inputs(failures)) }
+    if failures.is_empty() {
+        Ok(chosen)
+    } else {
+        Err(Failure::Inputs(failures))
+    }
 }
 
 /// The formats that take part in detection, in the documented order.
@@ -106,18 +121,37 @@ fn sample(input: &Input, limits: Limits) -> Result<(Archive, Vec<u8>), ArchiveEr
 
 type Detected = (Vec<usize>, Option<Fit>);
 
-fn detected(candidates: &[Format], head: &[u8], input: &Input, parsers: &mut Vec<String>) -> Result<Detected, String> {
-    let whole = if head.len() < SAMPLE_BYTES { head.len() } else { memchr::memrchr(b'\n', head).map_or(head.len(), |lf| lf + 1) };
+fn detected(
+    candidates: &[Format],
+    head: &[u8],
+    input: &Input,
+    parsers: &mut Vec<String>,
+) -> Result<Detected, String> {
+    let whole = if head.len() < SAMPLE_BYTES {
+        head.len()
+    } else {
+        memchr::memrchr(b'\n', head).map_or(head.len(), |lf| lf + 1)
+    };
     let fits = detect::rank(candidates, head.get(..whole).unwrap_or_default());
     let Some(best) = fits.first().filter(|fit| fit.read > 0) else {
         let lines = fits.iter().map(|fit| fit.lines).max().unwrap_or_default();
-        return if lines == 0 { Ok((Vec::new(), None)) } else { Err(nothing_fits(candidates, &fits, input)) };
+        return if lines == 0 {
+            Ok((Vec::new(), None))
+        } else {
+            Err(nothing_fits(candidates, &fits, input))
+        };
     };
-    let name = candidates.get(best.candidate).map(|format| format.name.clone()).unwrap_or_default();
-    let number = parsers.iter().position(|known| *known == name).unwrap_or_else(|| {
-        parsers.push(name);
-        parsers.len() - 1
-    });
+    let name = candidates
+        .get(best.candidate)
+        .map(|format| format.name.clone())
+        .unwrap_or_default();
+    let number = parsers
+        .iter()
+        .position(|known| *known == name)
+        .unwrap_or_else(|| {
+            parsers.push(name);
+            parsers.len() - 1
+        });
     Ok((vec![number], Some(best.clone())))
 }
 
@@ -128,11 +162,16 @@ fn nothing_fits(candidates: &[Format], fits: &[Fit], input: &Input) -> String {
         .filter_map(|fit| {
             let (at, expected) = fit.failure.clone()?;
             let name = &candidates.get(fit.candidate)?.name;
-            Some((at, format!("\n    {name}: at byte {at} of the first line expected {expected}")))
+            Some((
+                at,
+                format!("\n    {name}: at byte {at} of the first line expected {expected}"),
+            ))
         })
         .collect();
     nearest.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let nearest: String = nearest.into_iter().take(3).map(|(_, text)| text).collect();
     let path = crate::diagnostic::Untrusted(input.path.as_os_str().as_encoded_bytes()).to_string();
-    format!("{path}: no parser reads its first lines; name one with --parser, `beacontail parsers list` shows them. The nearest were:{nearest}")
+    format!(
+        "{path}: no parser reads its first lines; name one with --parser, `beacontail parsers list` shows them. The nearest were:{nearest}"
+    )
 }

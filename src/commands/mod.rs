@@ -89,6 +89,7 @@ fn say(message: &str) {
 fn print(text: &[u8]) -> Result<(), Failure> {
     match io::stdout().lock().write_all(text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(|error| Failure::Other(anyhow::Error::from(error).context("cannot write"))),
+        result => result
+            .map_err(|error| Failure::Other(anyhow::Error::from(error).context("cannot write"))),
     }
 }

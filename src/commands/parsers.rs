@@ -13,14 +13,22 @@ use crate::diagnostic::{Place, render};
 pub(crate) fn run(command: &ParsersCommand) -> Result<Done, Failure> {
     match command {
         ParsersCommand::List(args) => list(args),
-        ParsersCommand::Show { name, flat, parsers } => show(name, *flat, parsers),
+        ParsersCommand::Show {
+            name,
+            flat,
+            parsers,
+        } => show(name, *flat, parsers),
         ParsersCommand::Test { names, parsers } => test(names, parsers),
     }
 }
 
 fn catalog(args: &ParsersArgs) -> Result<Catalog, Failure> {
     let (catalog, mistakes) = Catalog::open(&args.parsers);
-    if mistakes.is_empty() { Ok(catalog) } else { Err(mistakes.into()) }
+    if mistakes.is_empty() {
+        Ok(catalog)
+    } else {
+        Err(mistakes.into())
+    }
 }
 
 fn list(args: &ParsersArgs) -> Result<Done, Failure> {
@@ -30,21 +38,37 @@ fn list(args: &ParsersArgs) -> Result<Done, Failure> {
         Origin::File(path) => format!("  ({})", path.display()),
     };
     let names = catalog.formats().map(|entry| entry.definition.name.len());
-    let width = names.chain(catalog.rule_sets().map(|entry| entry.definition.name.len())).max().unwrap_or_default();
-    let mut text = String::from("formats, in the order of detection; those marked * only by name\n");
+    let width = names
+        .chain(catalog.rule_sets().map(|entry| entry.definition.name.len()))
+        .max()
+        .unwrap_or_default();
+    let mut text =
+        String::from("formats, in the order of detection; those marked * only by name\n");
     let order = catalog.detection_order();
     for entry in &order {
         let (name, description) = (&entry.definition.name, &entry.definition.description);
-        text.push_str(&format!("  {name:width$}    {description}{}\n", from(&entry.origin)));
+        text.push_str(&format!(
+            "  {name:width$}    {description}{}\n",
+            from(&entry.origin)
+        ));
     }
-    for entry in catalog.formats().filter(|entry| entry.definition.detect.is_none()) {
+    for entry in catalog
+        .formats()
+        .filter(|entry| entry.definition.detect.is_none())
+    {
         let (name, description) = (&entry.definition.name, &entry.definition.description);
-        text.push_str(&format!("  {name:width$}  * {description}{}\n", from(&entry.origin)));
+        text.push_str(&format!(
+            "  {name:width$}  * {description}{}\n",
+            from(&entry.origin)
+        ));
     }
     text.push_str("rule sets\n");
     for entry in catalog.rule_sets() {
         let (name, description) = (&entry.definition.name, &entry.definition.description);
-        text.push_str(&format!("  {name:width$}    {description}{}\n", from(&entry.origin)));
+        text.push_str(&format!(
+            "  {name:width$}    {description}{}\n",
+            from(&entry.origin)
+        ));
     }
     print(text.as_bytes())?;
     Ok(Done::Complete)
@@ -52,7 +76,11 @@ fn list(args: &ParsersArgs) -> Result<Done, Failure> {
 
 fn show(name: &str, flat: bool, args: &ParsersArgs) -> Result<Done, Failure> {
     let mut catalog = catalog(args)?;
-    let name = if Catalog::is_path(name) { catalog.add_file(name.as_ref())? } else { name.to_owned() };
+    let name = if Catalog::is_path(name) {
+        catalog.add_file(name.as_ref())?
+    } else {
+        name.to_owned()
+    };
     let text = match (catalog.format(&name), catalog.rule_set(&name)) {
         (Ok(format), _) if flat => format.flat(),
         (Ok(format), _) => format.text().to_owned(),
@@ -67,7 +95,11 @@ fn show(name: &str, flat: bool, args: &ParsersArgs) -> Result<Done, Failure> {
 }
 
 fn test(names: &[String], args: &ParsersArgs) -> Result<Done, Failure> {
-    let args = ParserArgs { parsers: args.parsers.clone(), timezone: "UTC".to_owned(), ..ParserArgs::default() };
+    let args = ParserArgs {
+        parsers: args.parsers.clone(),
+        timezone: "UTC".to_owned(),
+        ..ParserArgs::default()
+    };
     let mut engine = Engine::open(&args)?;
     let (mut formats, mut sets, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
@@ -84,13 +116,25 @@ fn test(names: &[String], args: &ParsersArgs) -> Result<Done, Failure> {
         return Err(mistakes.into());
     }
     if names.is_empty() {
-        formats = engine.catalog.formats().map(|entry| entry.definition.name.clone()).collect();
-        sets = engine.catalog.rule_sets().map(|entry| entry.definition.name.clone()).collect();
+        formats = engine
+            .catalog
+            .formats()
+            .map(|entry| entry.definition.name.clone())
+            .collect();
+        sets = engine
+            .catalog
+            .rule_sets()
+            .map(|entry| entry.definition.name.clone())
+            .collect();
     }
     let (run, failures) = examples::test(&engine, &formats, &sets);
     if !failures.is_empty() {
         say(render(&failures, false).trim_end());
     }
     print(format!("{run} examples, {} mistakes\n", failures.len()).as_bytes())?;
-    Ok(if failures.is_empty() { Done::Complete } else { Done::Incomplete })
+    Ok(if failures.is_empty() {
+        Done::Complete
+    } else {
+        Done::Incomplete
+    })
 }

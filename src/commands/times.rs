@@ -14,38 +14,59 @@ pub(super) fn zone(text: &str) -> TimeZone {
         let sample: Zoned = format!("2000-01-01T00:00:00{text}[{text}]").parse().ok()?;
         Some(sample.time_zone().clone())
     };
-    TimeZone::get(text).ok().or_else(offset).unwrap_or(TimeZone::UTC)
+    TimeZone::get(text)
+        .ok()
+        .or_else(offset)
+        .unwrap_or(TimeZone::UTC)
 }
 
 /// `--since` and `--until`: RFC 3339 with a zone, or a local date or time.
 ///
 /// # Errors
 /// What is not a time, and a range that holds nothing.
-pub(super) fn range(since: Option<&str>, until: Option<&str>, zone: &TimeZone) -> Result<TimeRange, Vec<Diagnostic>> {
+pub(super) fn range(
+    since: Option<&str>,
+    until: Option<&str>,
+    zone: &TimeZone,
+) -> Result<TimeRange, Vec<Diagnostic>> {
     let mut mistakes = Vec::new();
     let mut read = |flag: &str, text: Option<&str>, otherwise: i64| {
-        text.map_or(Ok(otherwise), |text| moment(flag, text, zone)).unwrap_or_else(|mistake| {
-            mistakes.push(mistake);
-            otherwise
-        })
+        text.map_or(Ok(otherwise), |text| moment(flag, text, zone))
+            .unwrap_or_else(|mistake| {
+                mistakes.push(mistake);
+                otherwise
+            })
     };
-    let range = TimeRange { since: read("--since", since, i64::MIN), until: read("--until", until, i64::MAX) };
+    let range = TimeRange {
+        since: read("--since", since, i64::MIN),
+        until: read("--until", until, i64::MAX),
+    };
     if let (true, true, Some(until)) = (mistakes.is_empty(), range.until <= range.since, until) {
         let place = Place::argument("--until", until);
         mistakes.push(place.error("--until is not after --since", "nothing lies between"));
     }
-    if mistakes.is_empty() { Ok(range) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(range)
+    } else {
+        Err(mistakes)
+    }
 }
 
 fn moment(flag: &str, text: &str, zone: &TimeZone) -> Result<i64, Diagnostic> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Ok(timestamp.as_second() + i64::from(timestamp.subsec_nanosecond() > 0));
     }
-    let local = text.parse::<DateTime>().ok().and_then(|local| local.to_zoned(zone.clone()).ok());
-    local.map(|local| local.timestamp().as_second()).ok_or_else(|| {
-        let error = Place::argument(flag, text).error(format!("`{text}` is not a time"), "not understood");
-        error.help("write 2013-10-31T07:06:00Z, or 2013-10-31T07:06 for a time in --timezone")
-    })
+    let local = text
+        .parse::<DateTime>()
+        .ok()
+        .and_then(|local| local.to_zoned(zone.clone()).ok());
+    local
+        .map(|local| local.timestamp().as_second())
+        .ok_or_else(|| {
+            let error = Place::argument(flag, text)
+                .error(format!("`{text}` is not a time"), "not understood");
+            error.help("write 2013-10-31T07:06:00Z, or 2013-10-31T07:06 for a time in --timezone")
+        })
 }
 
 /// Steps of a minute, or of an hour or a day of a zone.
@@ -59,7 +80,11 @@ pub(super) struct Steps {
 
 impl Steps {
     pub(super) fn new(step: Step, zone: TimeZone) -> Steps {
-        Steps { step, zone, last: (0, 0) }
+        Steps {
+            step,
+            zone,
+            last: (0, 0),
+        }
     }
 
     /// Length of an ordinary step in seconds.
@@ -87,13 +112,17 @@ impl Steps {
     }
 
     fn local(&self, seconds: i64) -> Option<(i64, i64)> {
-        let time = Timestamp::from_second(seconds).ok()?.to_zoned(self.zone.clone());
+        let time = Timestamp::from_second(seconds)
+            .ok()?
+            .to_zoned(self.zone.clone());
         if self.step == Step::Day {
             let start = time.start_of_day().ok()?;
             let next = start.checked_add(1.day()).ok()?.start_of_day().ok()?;
             return Some((start.timestamp().as_second(), next.timestamp().as_second()));
         }
-        let hour = ZonedRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Floor);
+        let hour = ZonedRound::new()
+            .smallest(Unit::Hour)
+            .mode(jiff::RoundMode::Floor);
         let start = time.round(hour).ok()?.timestamp().as_second();
         Some((start, start + 3600))
     }
@@ -111,7 +140,9 @@ impl Windows for Steps {
 
 /// A time as short as the range shown allows.
 pub(super) fn shown(seconds: i64, from: i64, to: i64, zone: &TimeZone) -> String {
-    let Ok(timestamp) = Timestamp::from_second(seconds) else { return seconds.to_string() };
+    let Ok(timestamp) = Timestamp::from_second(seconds) else {
+        return seconds.to_string();
+    };
     let time = timestamp.to_zoned(zone.clone());
     let format = match to - from {
         0..=86_400 => "%H:%M",

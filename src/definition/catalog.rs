@@ -109,7 +109,11 @@ impl Catalog {
         let (name, source) = read(path).map_err(|mistake| vec![mistake])?;
         let mut mistakes = self.add_format(&name, source, Origin::File(path.to_owned()));
         mistakes.extend(self.resolve());
-        if mistakes.is_empty() { Ok(name) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(name)
+        } else {
+            Err(mistakes)
+        }
     }
 
     /// True when what was given as a parser's name is a path to its file.
@@ -124,7 +128,9 @@ impl Catalog {
     pub fn format(&self, name: &str) -> Result<&FormatEntry, Diagnostic> {
         let unknown = || Diagnostic::new(format!("unknown format `{name}`"));
         let names = self.formats.keys().map(String::as_str);
-        self.formats.get(name).ok_or_else(|| unknown().help_from(name, "format", names))
+        self.formats
+            .get(name)
+            .ok_or_else(|| unknown().help_from(name, "format", names))
     }
 
     /// The rule set of that name.
@@ -134,7 +140,9 @@ impl Catalog {
     pub fn rule_set(&self, name: &str) -> Result<&RuleSetEntry, Diagnostic> {
         let unknown = || Diagnostic::new(format!("unknown rule set `{name}`"));
         let names = self.rule_sets.keys().map(String::as_str);
-        self.rule_sets.get(name).ok_or_else(|| unknown().help_from(name, "rule set", names))
+        self.rule_sets
+            .get(name)
+            .ok_or_else(|| unknown().help_from(name, "rule set", names))
     }
 
     /// All formats by name.
@@ -150,8 +158,10 @@ impl Catalog {
     /// Formats that take part in detection: by their `detect`, the user's before shipped ones,
     /// then by name.
     pub fn detection_order(&self) -> Vec<&FormatEntry> {
-        let mut order: Vec<&FormatEntry> =
-            self.formats().filter(|entry| entry.definition.detect.is_some()).collect();
+        let mut order: Vec<&FormatEntry> = self
+            .formats()
+            .filter(|entry| entry.definition.detect.is_some())
+            .collect();
         order.sort_by_key(|entry| (entry.definition.detect, entry.origin == Origin::Shipped));
         order
     }
@@ -180,7 +190,11 @@ impl Catalog {
             }
         }
         let rules = folder.join("rules");
-        let paths = if rules.is_dir() { toml_files(&rules, &mut mistakes) } else { Vec::new() };
+        let paths = if rules.is_dir() {
+            toml_files(&rules, &mut mistakes)
+        } else {
+            Vec::new()
+        };
         for path in paths {
             match read(&path) {
                 Ok((name, source)) => {
@@ -202,7 +216,14 @@ impl Catalog {
         self.broken_formats.remove(name);
         match load::format(&source, name) {
             Ok(file) => {
-                self.files.insert(name.to_owned(), Read { file, origin, source });
+                self.files.insert(
+                    name.to_owned(),
+                    Read {
+                        file,
+                        origin,
+                        source,
+                    },
+                );
                 Vec::new()
             }
             Err(mistakes) => {
@@ -224,12 +245,19 @@ impl Catalog {
             Origin::Shipped => None,
             Origin::File(path) => {
                 let path = path.parent().unwrap_or(Path::new("")).to_owned();
-                Some(Folder { path, read: &|path| fs::read_to_string(path) })
+                Some(Folder {
+                    path,
+                    read: &|path| fs::read_to_string(path),
+                })
             }
         };
         match load_rules::rule_set(&source, name, folder.as_ref()) {
             Ok(definition) => {
-                let entry = RuleSetEntry { definition, origin, source };
+                let entry = RuleSetEntry {
+                    definition,
+                    origin,
+                    source,
+                };
                 self.rule_sets.insert(name.to_owned(), entry);
                 Vec::new()
             }
@@ -249,7 +277,11 @@ impl Catalog {
         for name in &names {
             self.resolve_chain(name, &mut failed, &mut mistakes);
         }
-        mistakes.extend(self.files.values().flat_map(|read| self.unknown_rule_sets(&read.file)));
+        mistakes.extend(
+            self.files
+                .values()
+                .flat_map(|read| self.unknown_rule_sets(&read.file)),
+        );
         mistakes
     }
 
@@ -286,8 +318,13 @@ impl Catalog {
 
     /// The name of the parent, when there is one; `children` are the formats on the way to it.
     fn parent(&self, name: &str, children: &[String]) -> Result<Option<String>, Box<Diagnostic>> {
-        let extends = self.files.get(name).and_then(|read| read.file.extends.as_ref());
-        let Some(extends) = extends else { return Ok(None) };
+        let extends = self
+            .files
+            .get(name)
+            .and_then(|read| read.file.extends.as_ref());
+        let Some(extends) = extends else {
+            return Ok(None);
+        };
         let parent = &extends.value;
         if parent == name || children.contains(parent) {
             let message = format!("format `{name}` extends itself by way of `{parent}`");
@@ -296,8 +333,14 @@ impl Catalog {
         if self.files.contains_key(parent) || self.broken_formats.contains(parent) {
             return Ok(Some(parent.clone()));
         }
-        let error = extends.place.error(format!("unknown format `{parent}`"), "");
-        let names = self.files.keys().map(String::as_str).filter(|other| *other != name);
+        let error = extends
+            .place
+            .error(format!("unknown format `{parent}`"), "");
+        let names = self
+            .files
+            .keys()
+            .map(String::as_str)
+            .filter(|other| *other != name);
         Err(Box::new(error.help_from(parent, "format", names)))
     }
 
@@ -318,7 +361,11 @@ impl Catalog {
         let entry = FormatEntry {
             definition,
             origin: read.origin.clone(),
-            parent: read.file.extends.as_ref().map(|parent| parent.value.clone()),
+            parent: read
+                .file
+                .extends
+                .as_ref()
+                .map(|parent| parent.value.clone()),
             source: Arc::clone(&read.source),
         };
         self.formats.insert(name.to_owned(), entry);
@@ -329,10 +376,16 @@ impl Catalog {
         let is_known = |name: &String| {
             self.rule_sets.contains_key(name) || self.broken_rule_sets.contains(name)
         };
-        let unknown = file.rules.iter().flatten().filter(|rules| !is_known(&rules.value));
+        let unknown = file
+            .rules
+            .iter()
+            .flatten()
+            .filter(|rules| !is_known(&rules.value));
         unknown
             .map(|rules| {
-                let error = rules.place.error(format!("unknown rule set `{}`", rules.value), "");
+                let error = rules
+                    .place
+                    .error(format!("unknown rule set `{}`", rules.value), "");
                 let names = self.rule_sets.keys().map(String::as_str);
                 error.help_from(&rules.value, "rule set", names)
             })
@@ -344,7 +397,9 @@ impl Catalog {
 fn read(path: &Path) -> Result<(String, Arc<SourceText>), Diagnostic> {
     let shown = path.display().to_string();
     let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else {
-        return Err(Diagnostic::new(format!("the name of `{shown}` is not UTF-8")));
+        return Err(Diagnostic::new(format!(
+            "the name of `{shown}` is not UTF-8"
+        )));
     };
     let text = fs::read_to_string(path)
         .map_err(|error| Diagnostic::new(format!("cannot read `{shown}`: {error}")))?;
@@ -354,7 +409,9 @@ fn read(path: &Path) -> Result<(String, Arc<SourceText>), Diagnostic> {
 /// The parser files of a folder by name, without hidden ones (an editor's own).
 fn toml_files(folder: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     let listed = fs::read_dir(folder).and_then(|entries| {
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
+        entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<Vec<_>, _>>()
     });
     let mut paths = listed.unwrap_or_else(|error| {
         let message = format!("cannot read folder `{}`: {error}", folder.display());
@@ -367,7 +424,8 @@ fn toml_files(folder: &Path, mistakes: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
 }
 
 fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 #[cfg(test)]
@@ -474,10 +532,18 @@ error: unknown format `ngnix`
   = help: a format with a similar name exists: `nginx`
 ";
         assert_eq!(mistakes, expected);
-        let files = [("a", &*file("b")), ("b", &file("c")), ("c", &file("b")), ("d", &file("a"))];
+        let files = [
+            ("a", &*file("b")),
+            ("b", &file("c")),
+            ("c", &file("b")),
+            ("d", &file("a")),
+        ];
         let (found, mistakes) = catalog(&files);
         assert_eq!(mistakes.matches("error: ").count(), 1, "{mistakes}");
-        assert!(mistakes.contains("format `c` extends itself by way of `b`"), "{mistakes}");
+        assert!(
+            mistakes.contains("format `c` extends itself by way of `b`"),
+            "{mistakes}"
+        );
         assert_eq!(found.formats().count(), 0);
     }
 
@@ -515,7 +581,11 @@ note: the parent's layout is here
     #[test]
     fn unknown_rule_set_is_a_mistake() {
         let file = "description = 'p'\nformat.regex = 'x'\nrules = ['beacn']\n";
-        assert!(catalog(&[("p", file)]).1.starts_with("error: unknown rule set `beacn`\n"));
+        assert!(
+            catalog(&[("p", file)])
+                .1
+                .starts_with("error: unknown rule set `beacn`\n")
+        );
     }
 
     #[test]
@@ -533,8 +603,11 @@ note: the parent's layout is here
             catalog.add_format(name, SourceText::new(name, file(order)), origin);
         }
         catalog.resolve();
-        let order: Vec<&str> =
-            catalog.detection_order().iter().map(|entry| &*entry.definition.name).collect();
+        let order: Vec<&str> = catalog
+            .detection_order()
+            .iter()
+            .map(|entry| &*entry.definition.name)
+            .collect();
         assert_eq!(order, ["y", "z", "a", "b"]);
     }
 
@@ -554,7 +627,10 @@ note: the parent's layout is here
             let text = format!("description = 'd'\n{text}\n");
             let flat = good(&[("x", &text)]).format("x").unwrap().flat();
             let again = good(&[("x", &flat)]);
-            assert_eq!(without_places(&again, "x"), without_places(&good(&[("x", &text)]), "x"));
+            assert_eq!(
+                without_places(&again, "x"),
+                without_places(&good(&[("x", &text)]), "x")
+            );
             assert_eq!(again.format("x").unwrap().flat(), flat);
         }
         for entry in Catalog::open(&[]).0.formats() {
@@ -569,7 +645,9 @@ note: the parent's layout is here
     /// Everything a definition says: its debug output with the places cut out.
     fn without_places(catalog: &Catalog, name: &str) -> String {
         let shown = format!("{:#?}", catalog.format(name).unwrap().definition);
-        let lines = shown.lines().filter(|line| !line.trim_start().starts_with("place: "));
+        let lines = shown
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("place: "));
         lines.collect::<Vec<_>>().join("\n")
     }
 
@@ -577,7 +655,13 @@ note: the parent's layout is here
     fn pasted_escape_survives_flattening() {
         let text = "description = 'd'\nformat.nginx = \"log_format a escape=none '$a';\"\n";
         let flat = good(&[("x", text)]).format("x").unwrap().flat();
-        match &good(&[("x", &flat)]).format("x").unwrap().definition.layout.value {
+        match &good(&[("x", &flat)])
+            .format("x")
+            .unwrap()
+            .definition
+            .layout
+            .value
+        {
             LayoutDefinition::Nginx { text, escape } => {
                 assert_eq!((text.value.as_str(), *escape), ("$a", NginxEscape::None));
             }
@@ -595,18 +679,31 @@ note: the parent's layout is here
         fs::write(one.join("caddy.toml"), file("one")).unwrap();
         fs::write(one.join("mine.toml"), file("one") + "rules = ['own']\n").unwrap();
         fs::write(one.join(".#mine.toml"), "lock").unwrap();
-        fs::write(one.join("rules/own.toml"), "fields.a = { from = 'b', map_file = 'm' }").unwrap();
+        fs::write(
+            one.join("rules/own.toml"),
+            "fields.a = { from = 'b', map_file = 'm' }",
+        )
+        .unwrap();
         fs::write(one.join("rules/m"), "k v\n").unwrap();
         fs::write(two.join("caddy.toml"), file("two")).unwrap();
         let (mut catalog, mistakes) = Catalog::open(&[one.clone(), two.clone()]);
         assert_eq!(render(&mistakes, false), "");
-        assert_eq!(catalog.format("caddy").unwrap().definition.description, "two");
+        assert_eq!(
+            catalog.format("caddy").unwrap().definition.description,
+            "two"
+        );
         assert_eq!(catalog.rule_set("own").unwrap().definition.fields.len(), 1);
-        assert_eq!(catalog.format("mine").unwrap().origin, Origin::File(one.join("mine.toml")));
+        assert_eq!(
+            catalog.format("mine").unwrap().origin,
+            Origin::File(one.join("mine.toml"))
+        );
         let path = root.path().join("caddy.toml");
         fs::write(&path, file("three")).unwrap();
         assert_eq!(catalog.add_file(&path).unwrap(), "caddy");
-        assert_eq!(catalog.format("caddy").unwrap().definition.description, "three");
+        assert_eq!(
+            catalog.format("caddy").unwrap().definition.description,
+            "three"
+        );
         assert!(catalog.add_file(&root.path().join("absent.toml")).is_err());
         assert_eq!(Catalog::open(&[root.path().join("absent")]).1.len(), 1);
     }
@@ -616,7 +713,10 @@ note: the parent's layout is here
         let catalog = good(&[("nginx", PARENT)]);
         let mistake = catalog.format("ngnix").unwrap_err();
         assert_eq!(mistake.message, "unknown format `ngnix`");
-        assert_eq!(mistake.help.unwrap(), "a format with a similar name exists: `nginx`");
+        assert_eq!(
+            mistake.help.unwrap(),
+            "a format with a similar name exists: `nginx`"
+        );
         assert!(Catalog::is_path("./x") && Catalog::is_path("x.toml") && !Catalog::is_path("x"));
     }
 

@@ -23,7 +23,9 @@ pub(super) fn extended(
         units: units(&file.units, parent),
         require: or_parents(&file.require, parent.map(|parent| &parent.require)),
         rules: or_parents(&file.rules, parent.map(|parent| &parent.rules)),
-        detect: file.detect.unwrap_or(parent.and_then(|parent| parent.detect)),
+        detect: file
+            .detect
+            .unwrap_or(parent.and_then(|parent| parent.detect)),
         examples: file.examples.clone(),
     })
 }
@@ -37,12 +39,17 @@ fn layout(
     parent: Option<&FormatDefinition>,
 ) -> Result<At<LayoutDefinition>, Option<Diagnostic>> {
     let parents = parent.map(|parent| &parent.layout);
-    let Some(own) = &file.layout else { return parents.cloned().ok_or(None) };
+    let Some(own) = &file.layout else {
+        return parents.cloned().ok_or(None);
+    };
     let value = match &own.value {
         LayoutPart::Whole(layout) => layout.clone(),
         LayoutPart::Append(text) => appended(own, text, parents.ok_or(None)?)?,
     };
-    Ok(At { value, place: own.place.clone() })
+    Ok(At {
+        value,
+        place: own.place.clone(),
+    })
 }
 
 fn appended(
@@ -51,15 +58,23 @@ fn appended(
     parent: &At<LayoutDefinition>,
 ) -> Result<LayoutDefinition, Diagnostic> {
     match &parent.value {
-        LayoutDefinition::Nginx { text: before, escape } => {
-            Ok(LayoutDefinition::Nginx { text: joined(before, text), escape: *escape })
-        }
+        LayoutDefinition::Nginx {
+            text: before,
+            escape,
+        } => Ok(LayoutDefinition::Nginx {
+            text: joined(before, text),
+            escape: *escape,
+        }),
         LayoutDefinition::Apache { text: before } => {
             let text = pasted::apache(text.clone())?;
-            Ok(LayoutDefinition::Apache { text: joined(before, &text) })
+            Ok(LayoutDefinition::Apache {
+                text: joined(before, &text),
+            })
         }
         _ => {
-            let error = own.place.error("`append` adds to `nginx` and `apache` layouts only", "");
+            let error = own
+                .place
+                .error("`append` adds to `nginx` and `apache` layouts only", "");
             Err(error.note(&parent.place, "the parent's layout is here"))
         }
     }
@@ -73,7 +88,9 @@ fn joined(before: &At<String>, text: &At<String>) -> At<String> {
 }
 
 fn time(own: &TimeDefinition, parent: Option<&TimeDefinition>) -> TimeDefinition {
-    let Some(parent) = parent else { return own.clone() };
+    let Some(parent) = parent else {
+        return own.clone();
+    };
     TimeDefinition {
         field: own.field.clone().or(parent.field.clone()),
         format: own.format.clone().or(parent.format.clone()),

@@ -50,13 +50,21 @@ fn write_layout(out: &mut String, layout: &LayoutDefinition) -> Written {
         LayoutDefinition::Json { fields } => {
             writeln!(out, "json = {{{}}}", pairs(fields, |path| string(path)))
         }
-        LayoutDefinition::W3c { fields, columns, escape } => {
+        LayoutDefinition::W3c {
+            fields,
+            columns,
+            escape,
+        } => {
             let escape = match escape {
                 W3cEscape::Percent => "percent",
                 W3cEscape::Plus => "plus",
                 W3cEscape::None => "none",
             };
-            write!(out, "w3c = {{ fields = {{{}}}", pairs(fields, |column| string(column)))?;
+            write!(
+                out,
+                "w3c = {{ fields = {{{}}}",
+                pairs(fields, |column| string(column))
+            )?;
             if let Some(columns) = columns {
                 write!(out, ", columns = {}", string(&columns.value))?;
             }
@@ -84,13 +92,21 @@ fn apache_text(text: &str) -> String {
 
 fn write_tables(out: &mut String, format: &FormatDefinition) -> Written {
     let time = &format.time;
-    let keys = [("field", &time.field), ("format", &time.format), ("search", &time.search)];
-    let given: Vec<_> =
-        keys.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))).collect();
+    let keys = [
+        ("field", &time.field),
+        ("format", &time.format),
+        ("search", &time.search),
+    ];
+    let given: Vec<_> = keys
+        .iter()
+        .filter_map(|(key, value)| Some((key, value.as_ref()?)))
+        .collect();
     if !given.is_empty() {
         writeln!(out, "\n[time]")?;
     }
-    given.iter().try_for_each(|(key, value)| writeln!(out, "{key} = {}", string(&value.value)))?;
+    given
+        .iter()
+        .try_for_each(|(key, value)| writeln!(out, "{key} = {}", string(&value.value)))?;
     if !format.units.is_empty() {
         writeln!(out, "\n[units]")?;
     }
@@ -99,7 +115,11 @@ fn write_tables(out: &mut String, format: &FormatDefinition) -> Written {
     }
     for example in &format.examples {
         writeln!(out, "\n[[example]]\nline = {}", string(&example.line.value))?;
-        writeln!(out, "fields = {{{}}}", pairs(&example.fields, |value| string(value)))?;
+        writeln!(
+            out,
+            "fields = {{{}}}",
+            pairs(&example.fields, |value| string(value))
+        )?;
     }
     Ok(())
 }
@@ -116,21 +136,37 @@ impl Display for Unit {
 }
 
 fn pairs<T>(pairs: &[(At<String>, At<T>)], show: impl Fn(&T) -> String) -> String {
-    let shown =
-        pairs.iter().map(|(name, value)| format!("{} = {}", key(&name.value), show(&value.value)));
+    let shown = pairs
+        .iter()
+        .map(|(name, value)| format!("{} = {}", key(&name.value), show(&value.value)));
     let shown: Vec<String> = shown.collect();
-    if shown.is_empty() { String::new() } else { format!(" {} ", shown.join(", ")) }
+    if shown.is_empty() {
+        String::new()
+    } else {
+        format!(" {} ", shown.join(", "))
+    }
 }
 
 fn key(name: &str) -> String {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if !name.is_empty() && name.bytes().all(is_bare) { name.to_owned() } else { string(name) }
+    if !name.is_empty() && name.bytes().all(is_bare) {
+        name.to_owned()
+    } else {
+        string(name)
+    }
 }
 
 /// A TOML string: without escapes where that is possible.
 fn string(text: &str) -> String {
-    if !text.chars().any(|letter| letter == '\'' || letter.is_control()) {
-        let quote = if text.contains(['"', '\\']) { '\'' } else { '"' };
+    if !text
+        .chars()
+        .any(|letter| letter == '\'' || letter.is_control())
+    {
+        let quote = if text.contains(['"', '\\']) {
+            '\''
+        } else {
+            '"'
+        };
         return format!("{quote}{text}{quote}");
     }
     let mut out = String::from("\"");

@@ -19,8 +19,11 @@ const UNITS: [(&str, Unit); 4] = [
     ("us", Unit::Microseconds),
     ("ns", Unit::Nanoseconds),
 ];
-const W3C_ESCAPES: [(&str, W3cEscape); 3] =
-    [("percent", W3cEscape::Percent), ("plus", W3cEscape::Plus), ("none", W3cEscape::None)];
+const W3C_ESCAPES: [(&str, W3cEscape); 3] = [
+    ("percent", W3cEscape::Percent),
+    ("plus", W3cEscape::Plus),
+    ("none", W3cEscape::None),
+];
 /// Keys of `[format]` that stand for a layout or a part of one.
 const LAYOUTS: [&str; 6] = ["nginx", "apache", "regex", "json", "w3c", "append"];
 /// Layouts with a name but without a reader.
@@ -58,10 +61,14 @@ pub(super) fn format(source: &Arc<SourceText>, name: &str) -> Result<FormatFile,
         extends: extends(&mut root, &mut reader, name),
         layout: layout(&mut root, &mut reader, has_parent),
         time: time(&mut root, &mut reader),
-        units: root.pairs(&mut reader, "units", |item, reader| item.word(reader, "unit", &UNITS)),
+        units: root.pairs(&mut reader, "units", |item, reader| {
+            item.word(reader, "unit", &UNITS)
+        }),
         require: root.take("require").map(|item| item.texts(&mut reader)),
         rules: root.take("rules").map(|item| item.texts(&mut reader)),
-        detect: root.take("detect").and_then(|item| detect(&item, &mut reader)),
+        detect: root
+            .take("detect")
+            .and_then(|item| detect(&item, &mut reader)),
         examples: examples(&mut root, &mut reader),
     };
     root.finish(&mut reader);
@@ -69,9 +76,14 @@ pub(super) fn format(source: &Arc<SourceText>, name: &str) -> Result<FormatFile,
 }
 
 fn description(root: &mut Table<'_>, reader: &mut Reader<'_>) -> String {
-    let Some(text) = root.need_text(reader, "description") else { return String::new() };
+    let Some(text) = root.need_text(reader, "description") else {
+        return String::new();
+    };
     if text.value.trim().is_empty() {
-        reader.report(text.place.error("empty description", "one sentence for `parsers list`"));
+        reader.report(
+            text.place
+                .error("empty description", "one sentence for `parsers list`"),
+        );
     }
     text.value
 }
@@ -83,7 +95,9 @@ fn extends(root: &mut Table<'_>, reader: &mut Reader<'_>, name: &str) -> Option<
         return None;
     };
     if parent.value == name {
-        let error = parent.place.error(format!("format `{name}` extends itself"), "");
+        let error = parent
+            .place
+            .error(format!("format `{name}` extends itself"), "");
         reader.report(error.help(format!("give this file another name: `{name}-mine.toml`")));
         return None;
     }
@@ -98,7 +112,10 @@ fn layout(
     let Some(item) = root.take("format") else {
         if !has_parent {
             let missing = Diagnostic::new("missing key `format`");
-            root.missing("format", missing.help("`format.nginx = '…'`, or `extends = \"…\"`"));
+            root.missing(
+                "format",
+                missing.help("`format.nginx = '…'`, or `extends = \"…\"`"),
+            );
         }
         return None;
     };
@@ -126,31 +143,52 @@ fn layout(
     }
     let item = given.into_iter().next()?;
     let part = layout_part(&item, escape, has_parent, reader)?;
-    Some(At { value: part, place: item.key.place })
+    Some(At {
+        value: part,
+        place: item.key.place,
+    })
 }
 
 fn report_reserved(table: &mut Table<'_>, reader: &mut Reader<'_>) -> bool {
     let mut any = false;
     for item in RESERVED.iter().filter_map(|key| table.take_unlisted(key)) {
-        let message = format!("`format.{}` is not supported by this version", item.key.value);
+        let message = format!(
+            "`format.{}` is not supported by this version",
+            item.key.value
+        );
         let words = quoted_list(LAYOUTS.into_iter().filter(|key| *key != "append"));
-        reader.report(item.key.place.error(message, "").help(format!("one of {words}")));
+        reader.report(
+            item.key
+                .place
+                .error(message, "")
+                .help(format!("one of {words}")),
+        );
         any = true;
     }
     any
 }
 
 fn report_several(given: &[Item<'_>], reader: &mut Reader<'_>) {
-    let Some((first, others)) = given.split_first() else { return };
+    let Some((first, others)) = given.split_first() else {
+        return;
+    };
     for other in others {
         let (a, b) = (&first.key, &other.key);
         let message = if a.value == "append" || b.value == "append" {
-            let whole = if a.value == "append" { &b.value } else { &a.value };
+            let whole = if a.value == "append" {
+                &b.value
+            } else {
+                &a.value
+            };
             format!("both `append` and `{whole}`: one adds to the parent's layout, one replaces it")
         } else {
             format!("two layouts, `{}` and `{}`", a.value, b.value)
         };
-        reader.report(b.place.error(message, "one of them").note(&a.place, "the other is here"));
+        reader.report(
+            b.place
+                .error(message, "one of them")
+                .note(&a.place, "the other is here"),
+        );
     }
 }
 
@@ -163,7 +201,10 @@ fn layout_part(
     let layout = match item.key.value.as_str() {
         "append" => {
             if !has_parent {
-                let error = item.key.place.error("`append` without `extends`", "nothing to add to");
+                let error = item
+                    .key
+                    .place
+                    .error("`append` without `extends`", "nothing to add to");
                 reader.report(error.help("`extends = \"nginx-combined\"` above"));
             }
             return Some(LayoutPart::Append(item.text(reader)?));
@@ -171,12 +212,16 @@ fn layout_part(
         "nginx" => nginx(item.text(reader)?, escape, reader)?,
         "apache" => {
             let text = pasted::apache(item.text(reader)?);
-            LayoutDefinition::Apache { text: reported(text, reader)? }
+            LayoutDefinition::Apache {
+                text: reported(text, reader)?,
+            }
         }
-        "regex" => LayoutDefinition::Regex { pattern: item.text(reader)? },
-        "json" => {
-            LayoutDefinition::Json { fields: item.pairs(reader, |item, reader| item.text(reader)) }
-        }
+        "regex" => LayoutDefinition::Regex {
+            pattern: item.text(reader)?,
+        },
+        "json" => LayoutDefinition::Json {
+            fields: item.pairs(reader, |item, reader| item.text(reader)),
+        },
         _ => w3c(item.table(reader, "in this table")?, reader),
     };
     Some(LayoutPart::Whole(layout))
@@ -197,7 +242,9 @@ fn nginx(
         let error = key.place.error("`escape` is given twice", "");
         reader.report(error.note(&pasted.place, "in the directive, too"));
     }
-    let escape = key.or(pasted).map_or(NginxEscape::Default, |escape| escape.value);
+    let escape = key
+        .or(pasted)
+        .map_or(NginxEscape::Default, |escape| escape.value);
     Some(LayoutDefinition::Nginx { text, escape })
 }
 
@@ -215,8 +262,12 @@ fn w3c(mut table: Table<'_>, reader: &mut Reader<'_>) -> LayoutDefinition {
 }
 
 fn time(root: &mut Table<'_>, reader: &mut Reader<'_>) -> TimeDefinition {
-    let table = root.take("time").and_then(|item| item.table(reader, "in this table"));
-    let Some(mut table) = table else { return TimeDefinition::default() };
+    let table = root
+        .take("time")
+        .and_then(|item| item.table(reader, "in this table"));
+    let Some(mut table) = table else {
+        return TimeDefinition::default();
+    };
     let time = TimeDefinition {
         field: table.text(reader, "field"),
         format: table.text(reader, "format"),
@@ -235,14 +286,22 @@ fn detect(item: &Item<'_>, reader: &mut Reader<'_>) -> Option<Option<i64>> {
 
 fn examples(root: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<FormatExample> {
     let tables = root.tables(reader, "example", "in this example");
-    tables.into_iter().filter_map(|table| example(table, reader)).collect()
+    tables
+        .into_iter()
+        .filter_map(|table| example(table, reader))
+        .collect()
 }
 
 fn example(mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<FormatExample> {
     let line = table.need_text(reader, "line");
-    let fields = table.pairs(reader, "fields", |item, reader| item.text_or_decimal(reader));
+    let fields = table.pairs(reader, "fields", |item, reader| {
+        item.text_or_decimal(reader)
+    });
     table.finish(reader);
-    Some(FormatExample { line: line?, fields })
+    Some(FormatExample {
+        line: line?,
+        fields,
+    })
 }
 
 #[cfg(test)]
@@ -278,7 +337,9 @@ fields = { time = "2013-10-31T07:06:42Z", status = 200, "a.b" = "\t\u00e9" }
     /// First lines of the mistakes.
     fn messages(text: &str) -> Vec<String> {
         let picture = render(&read(text).err().unwrap_or_default(), false);
-        let lines = picture.lines().filter_map(|line| line.strip_prefix("error: "));
+        let lines = picture
+            .lines()
+            .filter_map(|line| line.strip_prefix("error: "));
         lines.map(str::to_owned).collect()
     }
 
@@ -292,7 +353,11 @@ fields = { time = "2013-10-31T07:06:42Z", status = 200, "a.b" = "\t\u00e9" }
     fn written(text: &At<String>, part: &str) -> String {
         let start = text.value.find(part).unwrap();
         let place = text.place.inside(start..start + part.len());
-        format!("{}:{}", place.line(), place.source().text.get(place.span()).unwrap())
+        format!(
+            "{}:{}",
+            place.line(),
+            place.source().text.get(place.span()).unwrap()
+        )
     }
 
     #[test]
@@ -433,17 +498,29 @@ error: unknown escape `jso`
         let alone = "description = 'a'\nformat.append = 'x'";
         assert_eq!(messages(alone), ["`append` without `extends`"]);
         assert_eq!(messages("description = 'a'\n[format]"), ["missing layout"]);
-        assert_eq!(messages("description = 'a'\nextends = 'b'\n[format]").len(), 0);
-        assert_eq!(messages(""), ["missing key `description`", "missing key `format`"]);
+        assert_eq!(
+            messages("description = 'a'\nextends = 'b'\n[format]").len(),
+            0
+        );
+        assert_eq!(
+            messages(""),
+            ["missing key `description`", "missing key `format`"]
+        );
     }
 
     #[test]
     fn escape_belongs_to_nginx_and_is_given_once() {
         let format = |text: &str| messages(&format!("description = 'a'\nformat = {{ {text} }}"));
-        assert_eq!(format("regex = '', escape = 'json'"), ["`escape` without `nginx`"]);
+        assert_eq!(
+            format("regex = '', escape = 'json'"),
+            ["`escape` without `nginx`"]
+        );
         let twice = "nginx = \"log_format x escape=none '';\", escape = 'json'";
         assert_eq!(format(twice), ["`escape` is given twice"]);
-        assert_eq!(format("nginx = '', escape = 'jsn'"), ["unknown escape `jsn`"]);
+        assert_eq!(
+            format("nginx = '', escape = 'jsn'"),
+            ["unknown escape `jsn`"]
+        );
     }
 
     #[test]
@@ -469,7 +546,10 @@ error: unknown escape `jso`
         let of_itself = "description = 'a'\nextends = 'x'";
         assert_eq!(messages(of_itself), ["format `x` extends itself"]);
         let of_two = "description = 'a'\nextends = ['a', 'b']";
-        assert_eq!(messages(of_two), ["expected the name of one format, found a list"]);
+        assert_eq!(
+            messages(of_two),
+            ["expected the name of one format, found a list"]
+        );
     }
 
     #[test]
@@ -488,7 +568,9 @@ error: unknown escape `jso`
             fields = { b = 0.500, a = +1_0, c = 'x' }";
         let file = read(text).unwrap();
         let fields = file.examples.first().unwrap().fields.iter();
-        let shown: Vec<String> = fields.map(|(k, v)| format!("{}={}", k.value, v.value)).collect();
+        let shown: Vec<String> = fields
+            .map(|(k, v)| format!("{}={}", k.value, v.value))
+            .collect();
         assert_eq!(shown, ["b=0.500", "a=10", "c=x"]);
     }
 

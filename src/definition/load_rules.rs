@@ -67,15 +67,24 @@ pub(super) fn rule_set(
 
 fn var(item: &Item<'_>, reader: &mut Reader<'_>) -> Option<At<Var>> {
     if let Some(text) = item.as_text(reader) {
-        return Some(At { value: Var::Text(text.value), place: text.place });
+        return Some(At {
+            value: Var::Text(text.value),
+            place: text.place,
+        });
     }
     list_var(item, reader, "a string or a list of strings")
 }
 
 fn list_var(item: &Item<'_>, reader: &mut Reader<'_>, expected: &str) -> Option<At<Var>> {
     let elements = item.elements(reader, expected)?;
-    let values = elements.iter().filter_map(|element| Some(element.text(reader)?.value)).collect();
-    Some(At { value: Var::List(values), place: item.place(reader) })
+    let values = elements
+        .iter()
+        .filter_map(|element| Some(element.text(reader)?.value))
+        .collect();
+    Some(At {
+        value: Var::List(values),
+        place: item.place(reader),
+    })
 }
 
 fn fields(
@@ -90,7 +99,10 @@ fn fields(
     items
         .filter_map(|item| {
             let source = field_source(&item, reader, folder)?;
-            Some(FieldDefinition { name: item.key, source })
+            Some(FieldDefinition {
+                name: item.key,
+                source,
+            })
         })
         .collect()
 }
@@ -101,7 +113,10 @@ fn field_source(
     folder: Option<&Folder<'_>>,
 ) -> Option<FieldSource> {
     if let Some(from) = item.as_text(reader) {
-        let derivation = Derivation { from: vec![from], ..Derivation::default() };
+        let derivation = Derivation {
+            from: vec![from],
+            ..Derivation::default()
+        };
         return Some(FieldSource::Derive(Box::new(derivation)));
     }
     if !item.is_table() {
@@ -114,7 +129,9 @@ fn field_source(
     } else if table.has("geoip") {
         geo(&mut table, reader)
     } else {
-        Some(FieldSource::Derive(Box::new(derivation(&mut table, reader, folder))))
+        Some(FieldSource::Derive(Box::new(derivation(
+            &mut table, reader, folder,
+        ))))
     };
     table.finish(reader);
     source
@@ -125,7 +142,10 @@ fn client(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<FieldSource>
     let before = reader.count();
     let sources = item.text_or_texts(reader);
     if sources.is_empty() && reader.count() == before {
-        reader.report(item.place(reader).error("no source for the client's address", ""));
+        reader.report(
+            item.place(reader)
+                .error("no source for the client's address", ""),
+        );
     }
     Some(FieldSource::Client(sources))
 }
@@ -134,7 +154,11 @@ fn geo(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<FieldSource> {
     let place = table.text(reader, "geoip");
     let of = table.need_text(reader, "of");
     let empty = table.text(reader, "empty");
-    Some(FieldSource::Geo { place: place?, of: of?, empty })
+    Some(FieldSource::Geo {
+        place: place?,
+        of: of?,
+        empty,
+    })
 }
 
 fn derivation(
@@ -150,7 +174,10 @@ fn derivation(
     let derivation = Derivation {
         from: table.text_or_texts(reader, "from"),
         regex: table.text(reader, "regex"),
-        lowercase: table.take("lowercase").and_then(|item| item.boolean(reader)).unwrap_or(false),
+        lowercase: table
+            .take("lowercase")
+            .and_then(|item| item.boolean(reader))
+            .unwrap_or(false),
         map: map(table, reader, folder),
         values: table.take("values").and_then(|item| values(&item, reader)),
         other: table.text(reader, "other"),
@@ -163,14 +190,22 @@ fn derivation(
 
 fn values(item: &Item<'_>, reader: &mut Reader<'_>) -> Option<At<Var>> {
     let expected = "a list of strings or `\"$NAME\"`";
-    let Some(text) = item.as_text(reader) else { return list_var(item, reader, expected) };
+    let Some(text) = item.as_text(reader) else {
+        return list_var(item, reader, expected);
+    };
     if text.value.starts_with('$') {
-        return Some(At { value: Var::Text(text.value), place: text.place });
+        return Some(At {
+            value: Var::Text(text.value),
+            place: text.place,
+        });
     }
-    let error = text.place.error(format!("expected {expected}, found `{}`", text.value), "");
-    reader.report(
-        error.help(format!("`[\"{}\"]`, or `\"${0}\"` with a list in `[vars]`", text.value)),
-    );
+    let error = text
+        .place
+        .error(format!("expected {expected}, found `{}`", text.value), "");
+    reader.report(error.help(format!(
+        "`[\"{}\"]`, or `\"${0}\"` with a list in `[vars]`",
+        text.value
+    )));
     None
 }
 
@@ -182,18 +217,28 @@ fn map(
     let written = table.take("map");
     let file = table.take("map_file");
     if let (Some(map), Some(file)) = (&written, &file) {
-        let error = file.key.place.error("both `map` and `map_file`", "one of them");
+        let error = file
+            .key
+            .place
+            .error("both `map` and `map_file`", "one of them");
         reader.report(error.note(&map.key.place, "the other is here"));
     }
     if let Some(map) = written {
         let pairs = map.pairs(reader, |item, reader| item.text(reader));
-        return pairs.into_iter().map(|(key, value)| (key.value, value)).collect();
+        return pairs
+            .into_iter()
+            .map(|(key, value)| (key.value, value))
+            .collect();
     }
-    let Some(name) = file.and_then(|item| item.text(reader)) else { return Vec::new() };
+    let Some(name) = file.and_then(|item| item.text(reader)) else {
+        return Vec::new();
+    };
     match map_file(&name, folder) {
         Ok(pairs) => pairs,
         Err(mistakes) => {
-            mistakes.into_iter().for_each(|mistake| reader.report(mistake));
+            mistakes
+                .into_iter()
+                .for_each(|mistake| reader.report(mistake));
             Vec::new()
         }
     }
@@ -205,12 +250,17 @@ fn map_file(
     folder: Option<&Folder<'_>>,
 ) -> Result<Vec<(String, At<String>)>, Vec<Diagnostic>> {
     let Some(folder) = folder else {
-        let error = name.place.error("`map_file` in a shipped rule set", "there is no folder");
+        let error = name
+            .place
+            .error("`map_file` in a shipped rule set", "there is no folder");
         return Err(vec![error.help("`map = { … }`")]);
     };
     let path = folder.path.join(&name.value);
     let text = (folder.read)(&path).map_err(|error| {
-        vec![name.place.error(format!("cannot read `{}`: {error}", path.display()), "")]
+        vec![
+            name.place
+                .error(format!("cannot read `{}`: {error}", path.display()), ""),
+        ]
     })?;
     let source = SourceText::new(path.display().to_string(), text);
     let mut mistakes = Vec::new();
@@ -222,7 +272,9 @@ fn map_file(
             Err(mistake) => mistakes.push(mistake),
             Ok(Some((key, value))) => match seen.get(&key.value) {
                 Some(first) => {
-                    let error = key.place.error(format!("`{}` is given twice", key.value), "");
+                    let error = key
+                        .place
+                        .error(format!("`{}` is given twice", key.value), "");
                     mistakes.push(error.note(first, "first given here"));
                 }
                 None => {
@@ -232,7 +284,11 @@ fn map_file(
             },
         }
     }
-    if mistakes.is_empty() { Ok(pairs) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(pairs)
+    } else {
+        Err(mistakes)
+    }
 }
 
 /// Lines without their ends, each with its first byte's position.
@@ -257,9 +313,15 @@ fn map_line(
     }
     let part = |from: usize, text: &str| {
         let span = start + from..start + from + text.len();
-        let piece =
-            Piece { source: Arc::clone(source), decoded: 0..text.len(), written: span.clone() };
-        At { value: text.to_owned(), place: Place::new(source, span).with_pieces(vec![piece]) }
+        let piece = Piece {
+            source: Arc::clone(source),
+            decoded: 0..text.len(),
+            written: span.clone(),
+        };
+        At {
+            value: text.to_owned(),
+            place: Place::new(source, span).with_pieces(vec![piece]),
+        }
     };
     let Some((key, value)) = line.split_once([' ', '\t']) else {
         let place = part(0, line).place;
@@ -274,16 +336,28 @@ fn metric(mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<MetricDefinit
     let help = table.need_text(reader, "help");
     let place = table.place.clone();
     let rest = MetricDefinition {
-        name: name.clone().unwrap_or(At { value: String::new(), place: place.clone() }),
-        help: help.clone().unwrap_or(At { value: String::new(), place }),
+        name: name.clone().unwrap_or(At {
+            value: String::new(),
+            place: place.clone(),
+        }),
+        help: help.clone().unwrap_or(At {
+            value: String::new(),
+            place,
+        }),
         kind: table
             .take("type")
             .and_then(|item| item.word(reader, "type", &TYPES))
             .map_or(MetricType::Counter, |kind| kind.value),
         matchers: table.text(reader, "match"),
-        labels: table.take("labels").map(|item| labels(&item, reader)).unwrap_or_default(),
+        labels: table
+            .take("labels")
+            .map(|item| labels(&item, reader))
+            .unwrap_or_default(),
         value: table.text(reader, "value"),
-        buckets: table.take("buckets").map(|item| buckets(&item, reader)).unwrap_or_default(),
+        buckets: table
+            .take("buckets")
+            .map(|item| buckets(&item, reader))
+            .unwrap_or_default(),
         weight: table.take("weight").and_then(|item| weight(&item, reader)),
         near: table.text(reader, "near"),
         graphite: table.text_or_texts(reader, "graphite"),
@@ -298,25 +372,38 @@ fn labels(item: &Item<'_>, reader: &mut Reader<'_>) -> Vec<(At<String>, At<Strin
     if item.is_table() {
         return item.pairs(reader, |item, reader| item.text(reader));
     }
-    let elements = item.elements(reader, "a list of fields or a table").unwrap_or_default();
+    let elements = item
+        .elements(reader, "a list of fields or a table")
+        .unwrap_or_default();
     let fields = elements.iter().filter_map(|element| element.text(reader));
     fields.map(|field| (field.clone(), field)).collect()
 }
 
 fn buckets(item: &Item<'_>, reader: &mut Reader<'_>) -> Vec<At<String>> {
-    let elements = item.elements(reader, "a list of numbers").unwrap_or_default();
-    elements.iter().filter_map(|element| element.decimal(reader)).collect()
+    let elements = item
+        .elements(reader, "a list of numbers")
+        .unwrap_or_default();
+    elements
+        .iter()
+        .filter_map(|element| element.decimal(reader))
+        .collect()
 }
 
 fn weight(item: &Item<'_>, reader: &mut Reader<'_>) -> Option<At<Weight>> {
     if let Some(number) = item.as_decimal(reader) {
-        return Some(At { value: Weight::Number(number.value), place: number.place });
+        return Some(At {
+            value: Weight::Number(number.value),
+            place: number.place,
+        });
     }
     let Some(field) = item.as_text(reader) else {
         item.not(reader, "a decimal number or the name of a field");
         return None;
     };
-    Some(At { value: Weight::Field(field.value), place: field.place })
+    Some(At {
+        value: Weight::Field(field.value),
+        place: field.place,
+    })
 }
 
 fn limit(item: &Item<'_>, reader: &mut Reader<'_>) -> Option<At<usize>> {
@@ -326,7 +413,9 @@ fn limit(item: &Item<'_>, reader: &mut Reader<'_>) -> Option<At<usize>> {
 fn example(mut table: Table<'_>, reader: &mut Reader<'_>) -> RuleExample {
     let example = RuleExample {
         place: table.place.clone(),
-        fields: table.pairs(reader, "fields", |item, reader| item.text_or_decimal(reader)),
+        fields: table.pairs(reader, "fields", |item, reader| {
+            item.text_or_decimal(reader)
+        }),
         counts: table.pairs(reader, "counts", |item, reader| item.decimal(reader)),
     };
     table.finish(reader);
@@ -363,7 +452,10 @@ counts = { 'failures_total{provider="fastly"}' = 1 }
             Some("rules/hosts.map") => Ok(map.to_owned()),
             _ => Err(io::Error::from(io::ErrorKind::NotFound)),
         };
-        let folder = Folder { path: PathBuf::from("rules"), read: &read };
+        let folder = Folder {
+            path: PathBuf::from("rules"),
+            read: &read,
+        };
         rule_set(&SourceText::new("rules/x.toml", text), "x", Some(&folder))
     }
 
@@ -387,13 +479,24 @@ counts = { 'failures_total{provider="fastly"}' = 1 }
     #[test]
     fn whole_file_is_read() {
         let rules = read_with(VALID, "a b").unwrap();
-        assert_eq!((rules.fields.len(), rules.metrics.len(), rules.examples.len()), (4, 1, 1));
+        assert_eq!(
+            (
+                rules.fields.len(),
+                rules.metrics.len(),
+                rules.examples.len()
+            ),
+            (4, 1, 1)
+        );
     }
 
     #[test]
     fn fields_are_in_file_order() {
         let rules = read_with("[fields]\nz = 'a'\na = 'b'\nm = 'c'\n", "").unwrap();
-        let names: Vec<&str> = rules.fields.iter().map(|field| field.name.value.as_str()).collect();
+        let names: Vec<&str> = rules
+            .fields
+            .iter()
+            .map(|field| field.name.value.as_str())
+            .collect();
         assert_eq!(names, ["z", "a", "m"]);
     }
 
@@ -412,19 +515,33 @@ counts = { 'a{x="y"}' = 1.50 }
         let rules = read_with(text, "").unwrap();
         let metric = rules.metrics.first().unwrap();
         assert_eq!(values(&metric.buckets), ["0.0050", "1", "2.5e-3"]);
-        assert_eq!(metric.weight.as_ref().unwrap().value, Weight::Number("10.0".to_owned()));
+        assert_eq!(
+            metric.weight.as_ref().unwrap().value,
+            Weight::Number("10.0".to_owned())
+        );
         assert_eq!(metric.series.as_ref().unwrap().value, 5);
         let (label, field) = metric.labels.first().unwrap();
-        assert_eq!((label.value.as_str(), field.value.as_str()), ("cdn", "provider"));
+        assert_eq!(
+            (label.value.as_str(), field.value.as_str()),
+            ("cdn", "provider")
+        );
         let (series, count) = rules.examples.first().unwrap().counts.first().unwrap();
-        assert_eq!((series.value.as_str(), count.value.as_str()), (r#"a{x="y"}"#, "1.50"));
+        assert_eq!(
+            (series.value.as_str(), count.value.as_str()),
+            (r#"a{x="y"}"#, "1.50")
+        );
     }
 
     #[test]
     fn short_forms_of_fields_are_read() {
         assert_eq!(values(&derivation("fields.a = 'b'", "").from), ["b"]);
-        assert_eq!(values(&derivation("fields.a = { from = 'b' }", "").from), ["b"]);
-        let listed = derivation("fields.a = { from = 'b', values = '$v' }", "").values.unwrap();
+        assert_eq!(
+            values(&derivation("fields.a = { from = 'b' }", "").from),
+            ["b"]
+        );
+        let listed = derivation("fields.a = { from = 'b', values = '$v' }", "")
+            .values
+            .unwrap();
         assert_eq!(listed.value, Var::Text("$v".to_owned()));
     }
 
@@ -432,11 +549,17 @@ counts = { 'a{x="y"}' = 1.50 }
     fn map_file_is_read_beside_the_rule_file() {
         let map = "\u{feff}# host provider\r\na.example\t fastly \r\n\r\nb.example  two words";
         let derived = derivation("fields.a = { from = 'b', map_file = 'hosts.map' }", map);
-        let pairs: Vec<(&str, &str)> =
-            derived.map.iter().map(|(key, value)| (key.as_str(), value.value.as_str())).collect();
+        let pairs: Vec<(&str, &str)> = derived
+            .map
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.value.as_str()))
+            .collect();
         assert_eq!(pairs, [("a.example", "fastly"), ("b.example", "two words")]);
         let place = &derived.map.first().unwrap().1.place;
-        assert_eq!((place.line(), place.source().name.as_str()), (2, "rules/hosts.map"));
+        assert_eq!(
+            (place.line(), place.source().name.as_str()),
+            (2, "rules/hosts.map")
+        );
     }
 
     #[test]
@@ -478,7 +601,10 @@ error: cannot read `rules/no.map`: entity not found
     fn shipped_rule_set_has_no_map_file() {
         let source = SourceText::new("x", "fields.a = { from = 'b', map_file = 'hosts.map' }");
         let mistakes = rule_set(&source, "x", None).unwrap_err();
-        assert_eq!(mistakes.first().unwrap().message, "`map_file` in a shipped rule set");
+        assert_eq!(
+            mistakes.first().unwrap().message,
+            "`map_file` in a shipped rule set"
+        );
     }
 
     #[test]

@@ -12,8 +12,11 @@ use super::{At, NginxEscape};
 use crate::diagnostic::Diagnostic;
 
 /// The words of `escape=`.
-pub(super) const NGINX_ESCAPES: [(&str, NginxEscape); 3] =
-    [("default", NginxEscape::Default), ("json", NginxEscape::Json), ("none", NginxEscape::None)];
+pub(super) const NGINX_ESCAPES: [(&str, NginxEscape); 3] = [
+    ("default", NginxEscape::Default),
+    ("json", NginxEscape::Json),
+    ("none", NginxEscape::None),
+];
 
 /// The text of an nginx layout and, from a pasted directive, its `escape=`.
 pub(super) fn nginx(text: At<String>) -> Result<(At<String>, Option<At<NginxEscape>>), Diagnostic> {
@@ -41,8 +44,15 @@ pub(super) fn apache(text: At<String>) -> Result<At<String>, Diagnostic> {
         let all = 0..text.value.len();
         return Ok(without_backslashes(&text, all, &['"']));
     }
-    let start = text.value.find("LogFormat").map_or(0, |at| at + "LogFormat".len());
-    let mut words = Words { text: &text, at: start, is_nginx: false };
+    let start = text
+        .value
+        .find("LogFormat")
+        .map_or(0, |at| at + "LogFormat".len());
+    let mut words = Words {
+        text: &text,
+        at: start,
+        is_nginx: false,
+    };
     let Some(layout) = words.next()? else {
         let place = text.place.inside(0..text.value.len());
         return Err(place.error("`LogFormat` without a text", ""));
@@ -101,14 +111,23 @@ struct Word {
 impl Word {
     fn escape_name<'t>(&self, text: &'t At<String>) -> Option<&'t str> {
         let word = text.value.get(self.range.clone())?;
-        if self.quote.is_none() { word.strip_prefix("escape=") } else { None }
+        if self.quote.is_none() {
+            word.strip_prefix("escape=")
+        } else {
+            None
+        }
     }
 
     fn escape(&self, text: &At<String>) -> Result<At<NginxEscape>, Diagnostic> {
         let name = self.escape_name(text).unwrap_or_default();
-        let place = text.place.inside(self.range.end - name.len()..self.range.end);
+        let place = text
+            .place
+            .inside(self.range.end - name.len()..self.range.end);
         match NGINX_ESCAPES.iter().find(|(word, _)| *word == name) {
-            Some((_, value)) => Ok(At { value: *value, place }),
+            Some((_, value)) => Ok(At {
+                value: *value,
+                place,
+            }),
             None => Err(place
                 .error(format!("unknown escape `{name}`"), "")
                 .help("one of `default`, `json`, `none`")),
@@ -146,7 +165,11 @@ struct Words<'t> {
 impl Words<'_> {
     /// All words of an nginx directive, its name first.
     fn of_directive(text: &At<String>) -> Result<Vec<Word>, Diagnostic> {
-        let mut words = Words { text, at: 0, is_nginx: true };
+        let mut words = Words {
+            text,
+            at: 0,
+            is_nginx: true,
+        };
         let mut found = Vec::new();
         while let Some(word) = words.next()? {
             found.push(word);
@@ -176,7 +199,11 @@ impl Words<'_> {
 
     fn next(&mut self) -> Result<Option<Word>, Diagnostic> {
         self.skip_blanks();
-        let quote = self.rest().chars().next().filter(|letter| matches!(letter, '"' | '\''));
+        let quote = self
+            .rest()
+            .chars()
+            .next()
+            .filter(|letter| matches!(letter, '"' | '\''));
         let start = self.at + usize::from(quote.is_some());
         let Some(length) = self.word_length(quote) else {
             let place = self.text.place.inside(self.at..self.at + 1);
@@ -201,7 +228,11 @@ impl Words<'_> {
             }
             is_escaped = letter == '\\' && !is_escaped;
         }
-        if quote.is_none() { Some(word.len()) } else { None }
+        if quote.is_none() {
+            Some(word.len())
+        } else {
+            None
+        }
     }
 }
 
@@ -212,7 +243,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn at(text: &str) -> At<String> {
-        At { value: text.to_owned(), place: Place::argument("", text) }
+        At {
+            value: text.to_owned(),
+            place: Place::argument("", text),
+        }
     }
 
     fn written(text: &At<String>, part: &str) -> String {
@@ -245,8 +279,14 @@ mod tests {
         let text = apache(at(r#"LogFormat "%h \"%r\" a\\b %t" combined"#)).unwrap();
         assert_eq!(text.value, r#"%h "%r" a\b %t"#);
         assert_eq!(written(&text, "%t"), "%t");
-        assert_eq!(apache(at(r#"%h \"%r\" \\x \"#)).unwrap().value, r#"%h "%r" \\x \"#);
-        assert_eq!(apache(at(r#"LogFormat '%h "%r"' x"#)).unwrap().value, r#"%h "%r""#);
+        assert_eq!(
+            apache(at(r#"%h \"%r\" \\x \"#)).unwrap().value,
+            r#"%h "%r" \\x \"#
+        );
+        assert_eq!(
+            apache(at(r#"LogFormat '%h "%r"' x"#)).unwrap().value,
+            r#"%h "%r""#
+        );
         assert_eq!(apache(at("LogFormat %h\n")).unwrap().value, "%h");
     }
 
@@ -255,14 +295,20 @@ mod tests {
         let message = |text: &str| nginx(at(text)).unwrap_err().message;
         assert_eq!(message("log_format main 'abc"), "this quote is not closed");
         assert_eq!(message("log_format main;"), "`log_format` without a text");
-        assert_eq!(message("log_format main escape=jsn '';"), "unknown escape `jsn`");
+        assert_eq!(
+            message("log_format main escape=jsn '';"),
+            "unknown escape `jsn`"
+        );
         assert_eq!(
             message("log_format a ''; log_format b '';"),
             "text after the end of `log_format`"
         );
         let message = |text: &str| apache(at(text)).unwrap_err().message;
         assert_eq!(message("LogFormat \"%h"), "this quote is not closed");
-        assert_eq!(message("LogFormat a b c"), "text after the end of `LogFormat`");
+        assert_eq!(
+            message("LogFormat a b c"),
+            "text after the end of `LogFormat`"
+        );
         assert_eq!(message("LogFormat \n"), "`LogFormat` without a text");
     }
 

@@ -32,7 +32,11 @@ impl<'t> Reader<'t> {
             let span = error.span().unwrap_or_default();
             Place::new(source, span).error(error.message(), "")
         });
-        Reader { source, mistakes: Vec::new(), syntax: syntax.collect() }
+        Reader {
+            source,
+            mistakes: Vec::new(),
+            syntax: syntax.collect(),
+        }
     }
 
     /// Adds a mistake.
@@ -84,9 +88,9 @@ impl<'t> Reader<'t> {
         }
         let pieces = pieces_of_string(self.source, &span, value);
         match (pieces.first(), pieces.last()) {
-            (Some(first), Some(last)) => {
-                self.place(first.written.start..last.written.end).with_pieces(pieces)
-            }
+            (Some(first), Some(last)) => self
+                .place(first.written.start..last.written.end)
+                .with_pieces(pieces),
             _ => self.place(span),
         }
     }
@@ -152,11 +156,20 @@ impl<'t> Table<'t> {
             .map(|(key, value)| {
                 let name = key.get_ref().to_string();
                 let place = reader.place_of_text(key.span(), &name);
-                Item { key: At { value: name, place }, value }
+                Item {
+                    key: At { value: name, place },
+                    value,
+                }
             })
             .collect();
         items.sort_by_key(|item| item.key.place.span().start);
-        Table { place: reader.place(span), what, items, known: Vec::new(), missing: Vec::new() }
+        Table {
+            place: reader.place(span),
+            what,
+            items,
+            known: Vec::new(),
+            missing: Vec::new(),
+        }
     }
 
     /// Takes a key out, if it is there; from then on it is known.
@@ -213,7 +226,9 @@ impl<'t> Table<'t> {
         reader: &mut Reader<'_>,
         key: &'static str,
     ) -> Vec<At<String>> {
-        self.take(key).map(|item| item.text_or_texts(reader)).unwrap_or_default()
+        self.take(key)
+            .map(|item| item.text_or_texts(reader))
+            .unwrap_or_default()
     }
 
     /// The user's keys and their values in file order; `read` reports what it does not take.
@@ -223,7 +238,9 @@ impl<'t> Table<'t> {
         key: &'static str,
         read: impl Fn(&Item<'_>, &mut Reader<'_>) -> Option<At<T>>,
     ) -> Vec<(At<String>, At<T>)> {
-        self.take(key).map(|item| item.pairs(reader, read)).unwrap_or_default()
+        self.take(key)
+            .map(|item| item.pairs(reader, read))
+            .unwrap_or_default()
     }
 
     /// Tables of `[[key]]`; none when absent.
@@ -233,10 +250,17 @@ impl<'t> Table<'t> {
         key: &'static str,
         what: &'static str,
     ) -> Vec<Table<'t>> {
-        let Some(item) = self.take(key) else { return Vec::new() };
+        let Some(item) = self.take(key) else {
+            return Vec::new();
+        };
         let expected = "a list of tables";
-        let Some(elements) = item.elements(reader, expected) else { return Vec::new() };
-        elements.iter().filter_map(|element| element.table(reader, what)).collect()
+        let Some(elements) = item.elements(reader, expected) else {
+            return Vec::new();
+        };
+        elements
+            .iter()
+            .filter_map(|element| element.table(reader, what))
+            .collect()
     }
 
     /// Notes that a key is not there, or what it stands for.
@@ -252,7 +276,11 @@ impl<'t> Table<'t> {
     /// Reports what was not taken, and what is missing unless it was mistyped or may have been
     /// swallowed by a syntax error.
     pub(super) fn finish(self, reader: &mut Reader<'_>) {
-        let left: Vec<&str> = self.items.iter().map(|item| item.key.value.as_str()).collect();
+        let left: Vec<&str> = self
+            .items
+            .iter()
+            .map(|item| item.key.value.as_str())
+            .collect();
         for (key, mistake) in self.missing {
             if reader.syntax.is_empty() && similar(key, left.iter().copied()).is_none() {
                 reader.report(mistake);
@@ -283,7 +311,10 @@ impl<'t> Item<'t> {
     }
 
     fn at<T>(&self, reader: &Reader<'_>, value: T) -> At<T> {
-        At { value, place: self.place(reader) }
+        At {
+            value,
+            place: self.place(reader),
+        }
     }
 
     /// The string, when it is one.
@@ -308,8 +339,13 @@ impl<'t> Item<'t> {
 
     /// A list of strings.
     pub(super) fn texts(&self, reader: &mut Reader<'_>) -> Vec<At<String>> {
-        let elements = self.elements(reader, "a list of strings").unwrap_or_default();
-        elements.iter().filter_map(|element| element.text(reader)).collect()
+        let elements = self
+            .elements(reader, "a list of strings")
+            .unwrap_or_default();
+        elements
+            .iter()
+            .filter_map(|element| element.text(reader))
+            .collect()
     }
 
     /// A list of strings, or one string for a list of one.
@@ -317,8 +353,13 @@ impl<'t> Item<'t> {
         if let Some(text) = self.as_text(reader) {
             return vec![text];
         }
-        let elements = self.elements(reader, "a string or a list of strings").unwrap_or_default();
-        elements.iter().filter_map(|element| element.text(reader)).collect()
+        let elements = self
+            .elements(reader, "a string or a list of strings")
+            .unwrap_or_default();
+        elements
+            .iter()
+            .filter_map(|element| element.text(reader))
+            .collect()
     }
 
     /// A list; `expected` says of what.
@@ -331,7 +372,15 @@ impl<'t> Item<'t> {
             reader.expected(self, expected);
             return None;
         };
-        Some(array.iter().map(|value| Item { key: self.key.clone(), value }).collect())
+        Some(
+            array
+                .iter()
+                .map(|value| Item {
+                    key: self.key.clone(),
+                    value,
+                })
+                .collect(),
+        )
     }
 
     /// A table; `what` is the label of what is missing in it.
@@ -349,7 +398,10 @@ impl<'t> Item<'t> {
         reader: &mut Reader<'_>,
         read: impl Fn(&Item<'_>, &mut Reader<'_>) -> Option<At<T>>,
     ) -> Vec<(At<String>, At<T>)> {
-        let items = self.table(reader, "").map(Table::into_items).unwrap_or_default();
+        let items = self
+            .table(reader, "")
+            .map(Table::into_items)
+            .unwrap_or_default();
         items
             .into_iter()
             .filter_map(|item| Some((item.key.clone(), read(&item, reader)?)))
@@ -424,11 +476,18 @@ impl<'t> Item<'t> {
     ) -> Option<At<T>> {
         let text = self.text(reader)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
-            return Some(At { value: *value, place: text.place });
+            return Some(At {
+                value: *value,
+                place: text.place,
+            });
         }
         let message = format!("unknown {what} `{}`", text.value);
         let words = quoted_list(words.iter().map(|(word, _)| *word));
-        reader.report(text.place.error(message, "").help(format!("one of {words}")));
+        reader.report(
+            text.place
+                .error(message, "")
+                .help(format!("one of {words}")),
+        );
         None
     }
 

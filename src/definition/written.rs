@@ -16,10 +16,16 @@ pub(super) fn pieces_of_string(
     value: &str,
 ) -> Vec<Piece> {
     let written = source.text.get(span.clone()).unwrap_or_default();
-    let Some((body_start, body)) = body(written) else { return Vec::new() };
+    let Some((body_start, body)) = body(written) else {
+        return Vec::new();
+    };
     let start = span.start + body_start;
     let is_literal = written.starts_with('\'');
-    let lengths = if is_literal { vec![(body.len(), body.len())] } else { decoded_lengths(body) };
+    let lengths = if is_literal {
+        vec![(body.len(), body.len())]
+    } else {
+        decoded_lengths(body)
+    };
     let mut pieces = Vec::new();
     let (mut from, mut to) = (start, 0);
     for (written, decoded) in lengths {
@@ -36,7 +42,11 @@ pub(super) fn pieces_of_string(
         pieces.push(piece);
         (from, to) = (from + written, to + decoded);
     }
-    if to == value.len() && to > 0 { pieces } else { Vec::new() }
+    if to == value.len() && to > 0 {
+        pieces
+    } else {
+        Vec::new()
+    }
 }
 
 /// What stands between the quotes and where; a line break right after `"""` does not count.
@@ -44,7 +54,10 @@ fn body(written: &str) -> Option<(usize, &str)> {
     for quote in ["\"\"\"", "'''"] {
         if let Some(rest) = written.strip_prefix(quote) {
             let body = rest.strip_suffix(quote)?;
-            let body = body.strip_prefix("\r\n").or(body.strip_prefix('\n')).unwrap_or(body);
+            let body = body
+                .strip_prefix("\r\n")
+                .or(body.strip_prefix('\n'))
+                .unwrap_or(body);
             return Some((written.len() - quote.len() - body.len(), body));
         }
     }
@@ -84,7 +97,9 @@ fn escape_lengths(text: &str) -> (usize, usize) {
         }
         _ => return (text.len().min(2), 1),
     };
-    let code = text.get(2..2 + digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let code = text
+        .get(2..2 + digits)
+        .and_then(|hex| u32::from_str_radix(hex, 16).ok());
     let letter = code.and_then(char::from_u32).map_or(1, char::len_utf8);
     (text.len().min(2 + digits), letter)
 }
@@ -100,7 +115,8 @@ impl Rewritten {
     /// Appends a part as it is.
     pub(super) fn copy(&mut self, from: &At<String>, range: Range<usize>) {
         let base = self.text.len();
-        self.text.push_str(from.value.get(range.clone()).unwrap_or_default());
+        self.text
+            .push_str(from.value.get(range.clone()).unwrap_or_default());
         for mut piece in from.place.pieces_of(range) {
             piece.decoded = piece.decoded.start + base..piece.decoded.end + base;
             self.pieces.push(piece);
@@ -114,12 +130,19 @@ impl Rewritten {
         let place = from.place.inside(range);
         let decoded = base..self.text.len();
         let source = Arc::clone(place.source());
-        self.pieces.push(Piece { source, decoded, written: place.span() });
+        self.pieces.push(Piece {
+            source,
+            decoded,
+            written: place.span(),
+        });
     }
 
     /// The value; `place` is shown for the whole of it.
     pub(super) fn finish(self, place: &Place) -> At<String> {
-        At { value: self.text, place: place.clone().with_pieces(self.pieces) }
+        At {
+            value: self.text,
+            place: place.clone().with_pieces(self.pieces),
+        }
     }
 }
 
@@ -133,14 +156,25 @@ mod tests {
         let pieces = pieces_of_string(source, &span, value);
         let start = value.find(part).unwrap();
         let place = Place::new(source, span).with_pieces(pieces);
-        source.text.get(place.inside(start..start + part.len()).span()).unwrap()
+        source
+            .text
+            .get(place.inside(start..start + part.len()).span())
+            .unwrap()
     }
 
     #[test]
     fn parts_are_found_in_every_kind_of_string() {
-        for text in ["k = \"ab cd\"", "k = 'ab cd'", "k = '''\r\nab cd'''", "k = \"\"\"ab cd\"\"\""]
-        {
-            assert_eq!(written(&SourceText::new("f", text), "ab cd", "cd"), "cd", "{text}");
+        for text in [
+            "k = \"ab cd\"",
+            "k = 'ab cd'",
+            "k = '''\r\nab cd'''",
+            "k = \"\"\"ab cd\"\"\"",
+        ] {
+            assert_eq!(
+                written(&SourceText::new("f", text), "ab cd", "cd"),
+                "cd",
+                "{text}"
+            );
         }
     }
 

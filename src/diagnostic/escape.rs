@@ -13,15 +13,24 @@ pub struct Untrusted<'a>(pub &'a [u8]);
 impl<'a> Untrusted<'a> {
     /// The same, cut after at most `limit` bytes of input, followed by `… (n bytes more)`.
     pub fn shortened(self, limit: usize) -> Shortened<'a> {
-        Shortened { bytes: self.0, limit }
+        Shortened {
+            bytes: self.0,
+            limit,
+        }
     }
 }
 
 impl Display for Untrusted<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            chunk.valid().chars().try_for_each(|letter| write_letter(out, letter))?;
-            chunk.invalid().iter().try_for_each(|byte| write!(out, "\\x{byte:02x}"))?;
+            chunk
+                .valid()
+                .chars()
+                .try_for_each(|letter| write_letter(out, letter))?;
+            chunk
+                .invalid()
+                .iter()
+                .try_for_each(|byte| write!(out, "\\x{byte:02x}"))?;
         }
         Ok(())
     }
@@ -37,7 +46,10 @@ pub struct Shortened<'a> {
 impl Display for Shortened<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let cut = character_start(self.bytes, self.limit);
-        let (shown, rest) = self.bytes.split_at_checked(cut).unwrap_or((self.bytes, &[]));
+        let (shown, rest) = self
+            .bytes
+            .split_at_checked(cut)
+            .unwrap_or((self.bytes, &[]));
         write!(out, "{}", Untrusted(shown))?;
         match rest.len() {
             0 => Ok(()),
@@ -94,11 +106,17 @@ mod tests {
 
     #[test]
     fn shortened_text_ends_at_a_character_and_counts_the_rest() {
-        assert_eq!(Untrusted("aéz".as_bytes()).shortened(2).to_string(), "a… (3 bytes more)");
+        assert_eq!(
+            Untrusted("aéz".as_bytes()).shortened(2).to_string(),
+            "a… (3 bytes more)"
+        );
         assert_eq!(Untrusted("aéz".as_bytes()).shortened(4).to_string(), "aéz");
         let cut = Untrusted(b"\x80\x80\x80\x80").shortened(3).to_string();
         assert_eq!(cut, r"\x80\x80\x80… (1 bytes more)");
-        assert_eq!(Untrusted(b"abc").shortened(0).to_string(), "… (3 bytes more)");
+        assert_eq!(
+            Untrusted(b"abc").shortened(0).to_string(),
+            "… (3 bytes more)"
+        );
     }
 
     proptest! {

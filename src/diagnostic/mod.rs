@@ -92,7 +92,10 @@ mod tests {
     #[test]
     fn help_names_the_similar_one_or_else_all() {
         let near = Diagnostic::new("x").help_from("hlep", "key", ["help", "name"]);
-        assert_eq!(near.help.unwrap(), "a key with a similar name exists: `help`");
+        assert_eq!(
+            near.help.unwrap(),
+            "a key with a similar name exists: `help`"
+        );
         let far = Diagnostic::new("x").help_from("zzzzzz", "key", ["name", "help"]);
         assert_eq!(far.help.unwrap(), "there is: `help`, `name`");
         assert_eq!(Diagnostic::new("x").help_from("a", "key", []).help, None);

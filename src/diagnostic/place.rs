@@ -30,7 +30,10 @@ impl SourceText {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        Arc::new(SourceText { name: name.into(), text })
+        Arc::new(SourceText {
+            name: name.into(),
+            text,
+        })
     }
 }
 
@@ -59,7 +62,11 @@ impl Piece {
             written = shift(start)..shift(end);
         }
         let decoded = start.saturating_sub(range.start)..end.saturating_sub(range.start);
-        Piece { source: Arc::clone(&self.source), decoded, written }
+        Piece {
+            source: Arc::clone(&self.source),
+            decoded,
+            written,
+        }
     }
 
     fn touches(&self, range: &Range<usize>) -> bool {
@@ -86,25 +93,44 @@ struct Extent {
 impl Place {
     /// A byte range of a text; nothing is known about its inside.
     pub fn new(source: &Arc<SourceText>, span: Range<usize>) -> Place {
-        let extent = Arc::new(Extent { span, pieces: Vec::new() });
-        Place { source: Arc::clone(source), extent }
+        let extent = Arc::new(Extent {
+            span,
+            pieces: Vec::new(),
+        });
+        Place {
+            source: Arc::clone(source),
+            extent,
+        }
     }
 
     /// The value of a command-line flag, shown as `FLAG VALUE` with the value marked. An empty
     /// flag stands for an argument without one.
     pub fn argument(flag: &str, value: &str) -> Place {
-        let text = if flag.is_empty() { value.to_owned() } else { format!("{flag} {value}") };
+        let text = if flag.is_empty() {
+            value.to_owned()
+        } else {
+            format!("{flag} {value}")
+        };
         let start = text.len().saturating_sub(value.len());
         let span = start..text.len();
-        let source = Arc::new(SourceText { name: "<command line>".to_owned(), text });
-        let whole =
-            Piece { source: Arc::clone(&source), decoded: 0..value.len(), written: span.clone() };
+        let source = Arc::new(SourceText {
+            name: "<command line>".to_owned(),
+            text,
+        });
+        let whole = Piece {
+            source: Arc::clone(&source),
+            decoded: 0..value.len(),
+            written: span.clone(),
+        };
         Place::new(&source, span).with_pieces(vec![whole])
     }
 
     /// The same place with what is known about the inside of its value.
     pub fn with_pieces(self, pieces: Vec<Piece>) -> Place {
-        let extent = Arc::new(Extent { span: self.span(), pieces });
+        let extent = Arc::new(Extent {
+            span: self.span(),
+            pieces,
+        });
         Place { extent, ..self }
     }
 
@@ -128,7 +154,11 @@ impl Place {
 
     /// The pieces of a part of the value, counted from the start of that part.
     pub fn pieces_of(&self, range: Range<usize>) -> Vec<Piece> {
-        let touched = self.extent.pieces.iter().filter(|piece| piece.touches(&range));
+        let touched = self
+            .extent
+            .pieces
+            .iter()
+            .filter(|piece| piece.touches(&range));
         let mut pieces: Vec<Piece> = touched.map(|piece| piece.clip(&range)).collect();
         if range.is_empty() {
             // Between two pieces, the point belongs to the one that begins there.
@@ -154,7 +184,12 @@ impl Place {
 
     /// Line of the first byte, counted from 1.
     pub fn line(&self) -> usize {
-        let before = self.source.text.as_bytes().get(..self.extent.span.start).unwrap_or_default();
+        let before = self
+            .source
+            .text
+            .as_bytes()
+            .get(..self.extent.span.start)
+            .unwrap_or_default();
         1 + before.iter().filter(|&&byte| byte == b'\n').count()
     }
 }
@@ -162,7 +197,13 @@ impl Place {
 /// Name and line: the source text would drown every debug output.
 impl Debug for Place {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{} {:?}", self.source.name, self.line(), self.extent.span)
+        write!(
+            out,
+            "{}:{} {:?}",
+            self.source.name,
+            self.line(),
+            self.extent.span
+        )
     }
 }
 
@@ -193,7 +234,11 @@ mod tests {
     #[test]
     fn rewritten_part_is_pointed_at_as_a_whole() {
         let source = SourceText::new("a", r"ab\tcd");
-        let piece = |decoded, written| Piece { source: Arc::clone(&source), decoded, written };
+        let piece = |decoded, written| Piece {
+            source: Arc::clone(&source),
+            decoded,
+            written,
+        };
         let pieces = vec![piece(0..2, 0..2), piece(2..3, 2..4), piece(3..5, 4..6)];
         let place = Place::new(&source, 0..6).with_pieces(pieces);
         assert_eq!(shown(&place.inside(1..2)), "b");
@@ -204,13 +249,27 @@ mod tests {
 
     #[test]
     fn part_over_two_files_shows_the_first() {
-        let (one, two) = (SourceText::new("one", "abc"), SourceText::new("two", "  def"));
+        let (one, two) = (
+            SourceText::new("one", "abc"),
+            SourceText::new("two", "  def"),
+        );
         let pieces = vec![
-            Piece { source: Arc::clone(&one), decoded: 0..3, written: 0..3 },
-            Piece { source: Arc::clone(&two), decoded: 3..6, written: 2..5 },
+            Piece {
+                source: Arc::clone(&one),
+                decoded: 0..3,
+                written: 0..3,
+            },
+            Piece {
+                source: Arc::clone(&two),
+                decoded: 3..6,
+                written: 2..5,
+            },
         ];
         let place = Place::new(&two, 2..5).with_pieces(pieces);
-        assert_eq!((shown(&place.inside(1..5)), &*place.inside(1..5).source.name), ("bc", "one"));
+        assert_eq!(
+            (shown(&place.inside(1..5)), &*place.inside(1..5).source.name),
+            ("bc", "one")
+        );
         assert_eq!(shown(&place.inside(4..6)), "ef");
     }
 

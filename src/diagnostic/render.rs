@@ -30,8 +30,10 @@ pub fn render(diagnostics: &[Diagnostic], color: bool) -> String {
     let plain = Renderer::plain().term_width(usize::from(u16::MAX));
     let styled = Renderer::styled().term_width(usize::from(u16::MAX));
     let renderer = if color { styled } else { plain };
-    let pictures: Vec<String> =
-        in_file_order(diagnostics).into_iter().map(|one| draw(one, &renderer)).collect();
+    let pictures: Vec<String> = in_file_order(diagnostics)
+        .into_iter()
+        .map(|one| draw(one, &renderer))
+        .collect();
     pictures.join("\n")
 }
 
@@ -49,7 +51,10 @@ fn in_file_order(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
             sources.push(source);
             sources.len() - 1
         });
-        keyed.push(((rank, one.place.as_ref().map(|place| place.span().start)), one));
+        keyed.push((
+            (rank, one.place.as_ref().map(|place| place.span().start)),
+            one,
+        ));
     }
     keyed.sort_by_key(|(key, _)| *key);
     keyed.into_iter().map(|(_, one)| one).collect()
@@ -88,13 +93,21 @@ fn group<'a>(
     };
     positions.push((excerpt.drawn_position(), excerpt.position));
     let mark = AnnotationKind::Primary.span(excerpt.before.len()..excerpt.marked_end);
-    let mark = if label.is_empty() { mark } else { mark.label(message(label)) };
-    let line = Snippet::source(excerpt.shown).line_start(excerpt.line).path(POSITION);
+    let mark = if label.is_empty() {
+        mark
+    } else {
+        mark.label(message(label))
+    };
+    let line = Snippet::source(excerpt.shown)
+        .line_start(excerpt.line)
+        .path(POSITION);
     group.element(line.annotation(mark))
 }
 
 fn message(text: &str) -> String {
-    Untrusted(text.as_bytes()).shortened(LONGEST_MESSAGE).to_string()
+    Untrusted(text.as_bytes())
+        .shortened(LONGEST_MESSAGE)
+        .to_string()
 }
 
 /// The line of a place as it is shown.
@@ -115,7 +128,9 @@ impl Excerpt {
         let start = text.floor_char_boundary(place.span().start);
         let (left, rest) = text.split_at_checked(start).unwrap_or((text, ""));
         let left = left.rsplit('\n').next().unwrap_or_default();
-        let span = text.ceil_char_boundary(place.span().end).saturating_sub(start);
+        let span = text
+            .ceil_char_boundary(place.span().end)
+            .saturating_sub(start);
         let rest = rest.split('\n').next().unwrap_or_default();
         let rest = rest.strip_suffix('\r').unwrap_or(rest);
         let (marked, right) = rest.split_at_checked(span).unwrap_or((rest, ""));
@@ -128,13 +143,23 @@ impl Excerpt {
     fn cut(position: String, line: usize, [left, marked, right]: [&str; 3]) -> Excerpt {
         let long = left.len() + marked.len() + right.len() > LONGEST_LINE;
         let [left, marked, right] = if long {
-            [tail(left, CONTEXT), source_line(head(marked, LONGEST_SPAN)), rest(marked, right)]
+            [
+                tail(left, CONTEXT),
+                source_line(head(marked, LONGEST_SPAN)),
+                rest(marked, right),
+            ]
         } else {
             [source_line(left), source_line(marked), source_line(right)]
         };
         let marked_end = left.len() + marked.len();
         let shown = format!("{left}{marked}{right}");
-        Excerpt { position, line, before: left, shown, marked_end }
+        Excerpt {
+            position,
+            line,
+            before: left,
+            shown,
+            marked_end,
+        }
     }
 
     /// What the library will write for the position of the mark.
@@ -153,8 +178,16 @@ fn tail(left: &str, limit: usize) -> String {
 
 /// What follows the mark in a line that is cut: only `…` when the mark itself is cut.
 fn rest(marked: &str, right: &str) -> String {
-    let shown = if marked.len() > LONGEST_SPAN { "" } else { head(right, CONTEXT) };
-    let dots = if shown.len() < right.len() || marked.len() > LONGEST_SPAN { "…" } else { "" };
+    let shown = if marked.len() > LONGEST_SPAN {
+        ""
+    } else {
+        head(right, CONTEXT)
+    };
+    let dots = if shown.len() < right.len() || marked.len() > LONGEST_SPAN {
+        "…"
+    } else {
+        ""
+    };
     source_line(shown) + dots
 }
 
@@ -174,14 +207,20 @@ mod tests {
 
     fn place(text: &str, word: &str) -> Place {
         let start = text.find(word).unwrap();
-        Place::new(&SourceText::new("parsers/x.toml", text), start..start + word.len())
+        Place::new(
+            &SourceText::new("parsers/x.toml", text),
+            start..start + word.len(),
+        )
     }
 
     #[test]
     fn picture_has_position_caret_label_and_help() {
         let text = "a = 1\nvalue  = \"request_tme\"\n";
         let error = place(text, "request_tme")
-            .error("unknown field `request_tme`", "not in this format, nor derived")
+            .error(
+                "unknown field `request_tme`",
+                "not in this format, nor derived",
+            )
             .help("a field with a similar name exists: `request_time`");
         let expected = "\
 error: unknown field `request_tme`
@@ -200,7 +239,9 @@ error: unknown field `request_tme`
         let text = "a = 1\na = 2\n";
         let second = Place::new(&SourceText::new("f", text), 6..7);
         let first = Place::new(second.source(), 0..1);
-        let error = second.error("`a` is given twice", "").note(&first, "first given here");
+        let error = second
+            .error("`a` is given twice", "")
+            .note(&first, "first given here");
         let expected = "\
 error: `a` is given twice
  --> f:2:1
@@ -219,7 +260,10 @@ note: first given here
 
     #[test]
     fn mistakes_are_in_file_order_one_text_after_the_other() {
-        let (one, two) = (SourceText::new("one", "a\nb\n"), SourceText::new("two", "c\n"));
+        let (one, two) = (
+            SourceText::new("one", "a\nb\n"),
+            SourceText::new("two", "c\n"),
+        );
         let mistakes = [
             Place::new(&one, 2..3).error("second", ""),
             Place::new(&two, 0..1).error("third", ""),
@@ -227,8 +271,10 @@ note: first given here
             Diagnostic::new("without a place"),
         ];
         let picture = render(&mistakes, false);
-        let titles: Vec<&str> =
-            picture.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
+        let titles: Vec<&str> = picture
+            .lines()
+            .filter_map(|line| line.strip_prefix("error: "))
+            .collect();
         assert_eq!(titles, ["first", "second", "third", "without a place"]);
         assert_eq!(render(&[], false), "");
     }
@@ -264,7 +310,10 @@ error: evil \\u{1b}[0m\\n
     fn mark_over_several_lines_shows_the_first() {
         let source = SourceText::new("f", "a = '''x\r\ny'''\r\n");
         let picture = render(&[Place::new(&source, 7..11).error("m", "")], false);
-        assert_eq!(picture, "error: m\n --> f:1:8\n  |\n1 | a = '''x\n  |        ^\n");
+        assert_eq!(
+            picture,
+            "error: m\n --> f:1:8\n  |\n1 | a = '''x\n  |        ^\n"
+        );
     }
 
     #[test]

@@ -40,7 +40,11 @@ struct Rows {
 
 impl Rows {
     fn new(width: usize) -> Rows {
-        Rows { older: Vec::new(), previous: Vec::new(), current: (0..=width).collect() }
+        Rows {
+            older: Vec::new(),
+            previous: Vec::new(),
+            current: (0..=width).collect(),
+        }
     }
 
     fn step(&mut self, letter: char, before: Option<char>, candidate: &[char]) {
@@ -50,7 +54,9 @@ impl Rows {
         self.current.push(left);
         for (column, &other) in candidate.iter().enumerate() {
             let replaced = at(&self.previous, column) + usize::from(letter != other);
-            let mut edits = replaced.min(at(&self.previous, column + 1) + 1).min(left + 1);
+            let mut edits = replaced
+                .min(at(&self.previous, column + 1) + 1)
+                .min(left + 1);
             let neighbour = column.checked_sub(1).and_then(|left| candidate.get(left));
             if neighbour == Some(&letter) && before == Some(other) {
                 edits = edits.min(at(&self.older, column.saturating_sub(1)) + 1);

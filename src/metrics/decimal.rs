@@ -39,7 +39,11 @@ impl Decimal {
 
     /// The two words that keep this value in a cell.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "splits the bits")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "splits the bits"
+    )]
     pub(crate) fn words(self) -> [u64; 2] {
         [self.0 as u64, (self.0 >> 64) as u64]
     }
@@ -95,7 +99,9 @@ fn scaled(mantissa: u128, scale: i32) -> Option<i128> {
     let power = 10u128.checked_pow(scale.unsigned_abs());
     let value = match power {
         Some(power) if scale >= 0 => mantissa.checked_mul(power)?,
-        Some(power) => mantissa / power + u128::from(mantissa % power >= power / 2 && mantissa % power > 0),
+        Some(power) => {
+            mantissa / power + u128::from(mantissa % power >= power / 2 && mantissa % power > 0)
+        }
         None if scale < 0 || mantissa == 0 => 0,
         None => return None,
     };
@@ -148,7 +154,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "-", ".", "1.2.3", "1,5", "NaN", "inf", "0x10", "1e", "1e99", " 1", "e5"] {
+        for text in [
+            "", "-", ".", "1.2.3", "1,5", "NaN", "inf", "0x10", "1e", "1e99", " 1", "e5",
+        ] {
             assert_eq!(shown(text, 0), None, "{text}");
         }
         assert_eq!(shown("1000000000000000000", 0), None, "19 digits");

@@ -120,20 +120,31 @@ impl Kind {
 
     /// Number of observations in a histogram's cell.
     pub fn observations(&self, cell: &[u64]) -> u64 {
-        let Kind::Buckets(bounds) = self else { return 0 };
+        let Kind::Buckets(bounds) = self else {
+            return 0;
+        };
         cell.iter().take(bounds.len() + 1).sum()
     }
 
     /// Sum of the observations in a histogram's cell.
     pub fn observed_sum(&self, cell: &[u64]) -> Decimal {
-        let Kind::Buckets(bounds) = self else { return Decimal::ZERO };
+        let Kind::Buckets(bounds) = self else {
+            return Decimal::ZERO;
+        };
         decimal_at(cell, bounds.len() + 1)
     }
 
     /// Upper bound and cumulative count of each bucket, `+Inf` last.
     pub fn cumulative<'c>(&'c self, cell: &'c [u64]) -> impl Iterator<Item = (String, u64)> + 'c {
-        let bounds: &[Decimal] = if let Kind::Buckets(bounds) = self { bounds } else { &[] };
-        let names = bounds.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
+        let bounds: &[Decimal] = if let Kind::Buckets(bounds) = self {
+            bounds
+        } else {
+            &[]
+        };
+        let names = bounds
+            .iter()
+            .map(ToString::to_string)
+            .chain(["+Inf".to_owned()]);
         names.zip(cell.iter().scan(0, |total, n| {
             *total += n;
             Some(*total)
@@ -150,7 +161,9 @@ fn add_words(into: &mut [u64], from: &[u64]) {
 
 fn add_decimal(into: &mut [u64], from: &[u64]) {
     if let ([a, b], [c, d]) = (into, from) {
-        [*a, *b] = Decimal::from_words(*a, *b).plus(Decimal::from_words(*c, *d)).words();
+        [*a, *b] = Decimal::from_words(*a, *b)
+            .plus(Decimal::from_words(*c, *d))
+            .words();
     }
 }
 

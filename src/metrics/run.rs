@@ -69,7 +69,9 @@ fn unsigned_to_signed(value: u64) -> i64 {
 
 /// Appends a cell.
 pub fn put_cell(out: &mut Vec<u8>, cell: &[u64]) {
-    let mask = (0..64).zip(cell).fold(0, |mask, (bit, &word)| mask | (u64::from(word != 0) << bit));
+    let mask = (0..64)
+        .zip(cell)
+        .fold(0, |mask, (bit, &word)| mask | (u64::from(word != 0) << bit));
     put_varint(out, mask);
     for &word in cell.iter().filter(|&&word| word != 0) {
         put_varint(out, word);
@@ -177,7 +179,8 @@ impl<R: BufRead> Reader<R> {
             return Ok(());
         }
         let length = self.varint()?;
-        self.key.resize(usize::try_from(length).map_err(|_| damaged())?, 0);
+        self.key
+            .resize(usize::try_from(length).map_err(|_| damaged())?, 0);
         self.input.read_exact(&mut self.key)?;
         self.points = self.varint()?;
         self.start = 0;
@@ -197,7 +200,11 @@ impl<R: BufRead> Reader<R> {
         self.start = self.start.wrapping_add(distance);
         let mask = self.varint()?;
         for bit in 0..MAX_WORDS {
-            let word = if mask >> bit & 1 == 1 { self.varint()? } else { 0 };
+            let word = if mask >> bit & 1 == 1 {
+                self.varint()?
+            } else {
+                0
+            };
             if let Some(place) = self.cell.get_mut(bit) {
                 *place = word;
             }
@@ -221,7 +228,10 @@ impl<R: BufRead> Reader<R> {
 }
 
 fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a run of spilled counts is damaged")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "a run of spilled counts is damaged",
+    )
 }
 
 /// Many runs read as one.
@@ -236,12 +246,19 @@ impl<'m, R: BufRead> Merge<'m, R> {
     ///
     /// # Errors
     /// Those of reading.
-    pub fn new(runs: impl IntoIterator<Item = R>, metrics: &'m [Metric]) -> io::Result<Merge<'m, R>> {
+    pub fn new(
+        runs: impl IntoIterator<Item = R>,
+        metrics: &'m [Metric],
+    ) -> io::Result<Merge<'m, R>> {
         let mut readers: Vec<_> = runs.into_iter().map(Reader::new).collect();
         for reader in &mut readers {
             reader.next_series()?;
         }
-        Ok(Merge { readers, metrics, key: Vec::new() })
+        Ok(Merge {
+            readers,
+            metrics,
+            key: Vec::new(),
+        })
     }
 
     /// Moves to the next series in key order; `None` after the last. Points of the series before
@@ -258,11 +275,20 @@ impl<'m, R: BufRead> Merge<'m, R> {
             }
         }
         self.key.clear();
-        let Some(next) = self.readers.iter().filter(|r| !r.ended).map(|r| &r.key).min() else {
+        let Some(next) = self
+            .readers
+            .iter()
+            .filter(|r| !r.ended)
+            .map(|r| &r.key)
+            .min()
+        else {
             return Ok(None);
         };
         self.key.extend_from_slice(next);
-        let metric = self.metrics.get(series::metric_of(&self.key)).ok_or_else(damaged)?;
+        let metric = self
+            .metrics
+            .get(series::metric_of(&self.key))
+            .ok_or_else(damaged)?;
         Ok(Some((&self.key, metric)))
     }
 
@@ -272,9 +298,15 @@ impl<'m, R: BufRead> Merge<'m, R> {
     /// # Errors
     /// Those of reading.
     pub fn next_point(&mut self, cell: &mut Vec<u64>) -> io::Result<Option<i64>> {
-        let Some(metric) = self.metrics.get(series::metric_of(&self.key)) else { return Ok(None) };
+        let Some(metric) = self.metrics.get(series::metric_of(&self.key)) else {
+            return Ok(None);
+        };
         let mut first: Option<i64> = None;
-        for reader in self.readers.iter_mut().filter(|r| !r.ended && r.key == self.key) {
+        for reader in self
+            .readers
+            .iter_mut()
+            .filter(|r| !r.ended && r.key == self.key)
+        {
             if reader.next_point()? {
                 first = Some(first.map_or(reader.start, |first| first.min(reader.start)));
             }
@@ -282,10 +314,16 @@ impl<'m, R: BufRead> Merge<'m, R> {
         let Some(start) = first else { return Ok(None) };
         cell.clear();
         cell.resize(metric.kind.width(), 0);
-        for reader in self.readers.iter_mut().filter(|r| !r.ended && r.key == self.key) {
+        for reader in self
+            .readers
+            .iter_mut()
+            .filter(|r| !r.ended && r.key == self.key)
+        {
             if reader.ready && reader.start == start {
                 let width = cell.len();
-                metric.kind.add(cell, reader.cell.get(..width).unwrap_or_default());
+                metric
+                    .kind
+                    .add(cell, reader.cell.get(..width).unwrap_or_default());
                 reader.ready = false;
             }
         }

@@ -74,9 +74,11 @@ impl Dictionary {
         }
         let id = u32::try_from(self.ends.len()).expect("spilled long before 2^32 values");
         self.text.extend_from_slice(value);
-        self.ends.push(u32::try_from(self.text.len()).expect("spilled long before 4 GiB"));
+        self.ends
+            .push(u32::try_from(self.text.len()).expect("spilled long before 4 GiB"));
         let (ends, text, hasher) = (&self.ends, &self.text, &self.hasher);
-        self.ids.insert_unique(hash, id, |&id| hasher.hash_one(slice(ends, text, id)));
+        self.ids
+            .insert_unique(hash, id, |&id| hasher.hash_one(slice(ends, text, id)));
         id
     }
 
@@ -92,7 +94,10 @@ impl Dictionary {
 
 fn slice<'t>(ends: &[u32], text: &'t [u8], id: u32) -> &'t [u8] {
     let id = id as usize;
-    let start = id.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |&end| end as usize);
+    let start = id
+        .checked_sub(1)
+        .and_then(|before| ends.get(before))
+        .map_or(0, |&end| end as usize);
     let end = ends.get(id).map_or(start, |&end| end as usize);
     text.get(start..end).unwrap_or_default()
 }
@@ -164,7 +169,9 @@ impl Table {
     /// Forgets everything, numbers of label values included.
     pub fn clear(&mut self) {
         let layout = Arc::clone(&self.layout);
-        self.dictionaries = (0..layout.dictionaries).map(|_| Dictionary::default()).collect();
+        self.dictionaries = (0..layout.dictionaries)
+            .map(|_| Dictionary::default())
+            .collect();
         self.sets = layout
             .sets
             .iter()
@@ -182,26 +189,37 @@ impl Table {
 
     /// The dictionary of a labelling field.
     pub fn dictionary(&mut self, number: usize) -> &mut Dictionary {
-        self.dictionaries.get_mut(number).expect("dictionary numbers come from the layout")
+        self.dictionaries
+            .get_mut(number)
+            .expect("dictionary numbers come from the layout")
     }
 
     /// Makes the window that begins at `start` (Unix seconds) the current one.
     #[inline]
     pub fn select(&mut self, start: i64) {
-        if self.windows.get(self.current).is_none_or(|window| window.start != start) {
+        if self
+            .windows
+            .get(self.current)
+            .is_none_or(|window| window.start != start)
+        {
             self.select_other(start);
         }
     }
 
     fn select_other(&mut self, start: i64) {
-        let known = self.windows.iter().rposition(|window| window.start == start);
+        let known = self
+            .windows
+            .iter()
+            .rposition(|window| window.start == start);
         self.current = known.unwrap_or_else(|| {
             if self.windows.len() >= OPEN_WINDOWS {
                 self.seal();
             }
             let mut window = self.recycled.pop().unwrap_or_default();
             window.start = start;
-            window.sets.resize_with(self.layout.sets.len(), Cells::default);
+            window
+                .sets
+                .resize_with(self.layout.sets.len(), Cells::default);
             self.windows.push(window);
             self.windows.len() - 1
         });
@@ -210,11 +228,15 @@ impl Table {
     /// The number of the series of `set` with these label values.
     #[inline]
     pub fn series(&mut self, set: usize, labels: &[u32]) -> u32 {
-        let Some(set) = self.sets.get_mut(set) else { return 0 };
+        let Some(set) = self.sets.get_mut(set) else {
+            return 0;
+        };
         let (Some(&first), rest) = (labels.first(), labels.get(1..).unwrap_or_default()) else {
             return 0;
         };
-        rest.iter().zip(&mut set.pairs).fold(first, |left, (&right, pairs)| pairs.number(left, right))
+        rest.iter()
+            .zip(&mut set.pairs)
+            .fold(first, |left, (&right, pairs)| pairs.number(left, right))
     }
 
     /// The words of a series in the current window, the cells of all metrics of the set; counts
@@ -222,15 +244,24 @@ impl Table {
     #[inline]
     pub fn touch(&mut self, set: usize, series: u32) -> &mut [u64] {
         let stride = self.layout.sets.get(set).map_or(0, |set| set.stride);
-        let window = self.windows.get_mut(self.current).expect("a window was selected");
-        let cells = window.sets.get_mut(set).expect("set numbers come from the layout");
+        let window = self
+            .windows
+            .get_mut(self.current)
+            .expect("a window was selected");
+        let cells = window
+            .sets
+            .get_mut(set)
+            .expect("set numbers come from the layout");
         let first = series as usize * stride;
         if cells.words.len() < first + stride {
             let before = cells.words.capacity();
             cells.words.resize(first + stride, 0);
             self.cell_words += cells.words.capacity() - before;
         }
-        let words = cells.words.get_mut(first..first + stride).expect("resized above");
+        let words = cells
+            .words
+            .get_mut(first..first + stride)
+            .expect("resized above");
         if let Some(touches) = words.first_mut() {
             if *touches == 0 {
                 cells.touched.push(series);
@@ -246,7 +277,9 @@ impl Table {
         let series: usize = self
             .sets
             .iter()
-            .map(|set| set.logs.len() * 48 + set.pairs.iter().map(|p| p.pairs.len() * 32).sum::<usize>())
+            .map(|set| {
+                set.logs.len() * 48 + set.pairs.iter().map(|p| p.pairs.len() * 32).sum::<usize>()
+            })
             .sum();
         names + series + self.log_bytes * 3 / 2 + self.cell_words * 8
     }
@@ -262,7 +295,9 @@ impl Table {
                 };
                 for series in cells.touched.drain(..) {
                     let first = series as usize * shape.stride;
-                    let Some(words) = cells.words.get_mut(first..first + shape.stride) else { continue };
+                    let Some(words) = cells.words.get_mut(first..first + shape.stride) else {
+                        continue;
+                    };
                     self.log_bytes += set.append(series, window.start, shape, words);
                     words.fill(0);
                 }
@@ -307,7 +342,12 @@ impl Table {
         let mut found = Vec::new();
         let mut key = KeyBuilder::default();
         for (number, (set, shape)) in self.sets.iter().zip(&self.layout.sets).enumerate() {
-            for (place, _) in shape.uses.iter().enumerate().filter(|(_, u)| u.metric == metric) {
+            for (place, _) in shape
+                .uses
+                .iter()
+                .enumerate()
+                .filter(|(_, u)| u.metric == metric)
+            {
                 for (series, log) in (0u32..).zip(&set.logs) {
                     if log.bytes.is_empty() {
                         continue;
@@ -327,8 +367,12 @@ impl Table {
 
     /// The points of one metric in one series' log.
     fn collect<'t>(&'t self, set: usize, series: u32, place: usize, points: &mut Vec<Point<'t>>) {
-        let (Some(set), Some(shape)) = (self.sets.get(set), self.layout.sets.get(set)) else { return };
-        let Some(log) = set.logs.get(series as usize) else { return };
+        let (Some(set), Some(shape)) = (self.sets.get(set), self.layout.sets.get(set)) else {
+            return;
+        };
+        let Some(log) = set.logs.get(series as usize) else {
+            return;
+        };
         let mut rest = log.bytes.as_slice();
         let mut start = 0i64;
         while let Some(delta) = run::take_signed(&mut rest) {
@@ -337,7 +381,10 @@ impl Table {
                 let before = rest;
                 run::skip_cell(&mut rest);
                 if number == place && !run::is_empty_cell(before) {
-                    points.push(Point { start, cell: before });
+                    points.push(Point {
+                        start,
+                        cell: before,
+                    });
                 }
             }
         }
@@ -379,12 +426,16 @@ impl Set {
         if self.logs.len() <= number {
             self.logs.resize_with(number + 1, Log::default);
         }
-        let Some(log) = self.logs.get_mut(number) else { return 0 };
+        let Some(log) = self.logs.get_mut(number) else {
+            return 0;
+        };
         let before = log.bytes.len();
         run::put_signed(&mut log.bytes, start.wrapping_sub(log.last));
         log.last = start;
         for place in &shape.uses {
-            let cell = words.get(place.offset..place.offset + place.width).unwrap_or_default();
+            let cell = words
+                .get(place.offset..place.offset + place.width)
+                .unwrap_or_default();
             run::put_cell(&mut log.bytes, cell);
         }
         log.bytes.len() - before

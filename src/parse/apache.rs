@@ -30,7 +30,9 @@ pub(super) fn format(text: &str) -> Result<ApacheFormat, Error> {
             (start..start + 1, message.to_owned())
         })?;
         let end = text.len() - tail.len();
-        format.directive(&directive).map_err(|message| (start..end, message))?;
+        format
+            .directive(&directive)
+            .map_err(|message| (start..end, message))?;
         rest = tail;
     }
     format.literal(rest.as_bytes());
@@ -70,7 +72,10 @@ impl ApacheFormat {
     }
 
     fn field(&mut self, name: impl Into<String>, shape: Shape) {
-        self.pieces.push(Piece::Field { name: name.into(), shape });
+        self.pieces.push(Piece::Field {
+            name: name.into(),
+            shape,
+        });
     }
 
     fn directive(&mut self, directive: &Directive<'_>) -> Result<(), String> {
@@ -94,8 +99,9 @@ impl ApacheFormat {
             ("e", Some(name)) => self.field(format!("env_{name}"), Shape::Text),
             ("n", Some(name)) => self.field(format!("note_{name}"), Shape::Text),
             (letter, _) => {
-                let (name, shape) = plain(letter)
-                    .ok_or_else(|| format!("mod_log_config knows no directive `%{letter}` of this form"))?;
+                let (name, shape) = plain(letter).ok_or_else(|| {
+                    format!("mod_log_config knows no directive `%{letter}` of this form")
+                })?;
                 self.field(name, shape);
             }
         }
@@ -110,21 +116,40 @@ impl ApacheFormat {
     fn header(&mut self, prefix: &str, header: &str) {
         let name: String = header
             .chars()
-            .map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() })
+            .map(|c| {
+                if c == '-' {
+                    '_'
+                } else {
+                    c.to_ascii_lowercase()
+                }
+            })
             .collect();
         let name = format!("{prefix}{name}");
-        let shape = if name == "http_x_forwarded_for" { Shape::List } else { Shape::Text };
+        let shape = if name == "http_x_forwarded_for" {
+            Shape::List
+        } else {
+            Shape::Text
+        };
         self.field(name, shape);
     }
 
     /// `%{format}t`: sec, msec and usec count from the epoch, the rest is strftime.
     fn time(&mut self, format: &str) -> Result<(), String> {
-        let format = format.strip_prefix("begin:").or(format.strip_prefix("end:")).unwrap_or(format);
+        let format = format
+            .strip_prefix("begin:")
+            .or(format.strip_prefix("end:"))
+            .unwrap_or(format);
         let epoch = matches!(format, "sec" | "msec" | "usec");
         if matches!(format, "msec_frac" | "usec_frac") || self.time_format.is_some() {
-            return Err("a time in several `%{…}t` pieces is not supported by this version".to_owned());
+            return Err(
+                "a time in several `%{…}t` pieces is not supported by this version".to_owned(),
+            );
         }
-        self.time_format = Some(if epoch { "epoch".to_owned() } else { format.to_owned() });
+        self.time_format = Some(if epoch {
+            "epoch".to_owned()
+        } else {
+            format.to_owned()
+        });
         self.field("time", if epoch { Shape::Number } else { Shape::Text });
         Ok(())
     }

@@ -12,7 +12,7 @@
 
 use memchr::{memchr, memrchr};
 
-use crate::record::{Expected, Mismatch, Reading, Span};
+use crate::record::{Expected, Mismatch, Reading, Span, find_near};
 
 /// What a field may hold, as far as that helps to find its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +60,55 @@ struct Step {
     shape: Shape,
     quoted: bool,
     /// Empty only behind the last field.
-    literal: Box<[u8]>,
+    literal: Literal,
     /// Position in `literal` of the byte that is least likely inside a value.
     rare: usize,
+}
+
+/// Text that stands in every line, and its first eight bytes as a number: most literals are short,
+/// and one comparison of numbers costs a tenth of a call that compares bytes.
+#[derive(Clone, Debug, Default)]
+struct Literal {
+    text: Box<[u8]>,
+    word: u64,
+    mask: u64,
+}
+
+impl Literal {
+    fn new(text: &[u8]) -> Literal {
+        let mut word = [0; 8];
+        let mut mask = [0; 8];
+        for ((word, mask), &byte) in word.iter_mut().zip(&mut mask).zip(text) {
+            (*word, *mask) = (byte, 0xff);
+        }
+        let (word, mask) = (u64::from_le_bytes(word), u64::from_le_bytes(mask));
+        Literal {
+            text: text.into(),
+            word,
+            mask,
+        }
+    }
+
+    /// True when `line` goes on with the literal at `at`.
+    #[inline]
+    fn stands_at(&self, line: &[u8], at: usize) -> bool {
+        let eight = line.get(at..).and_then(<[u8]>::first_chunk::<8>);
+        match eight {
+            Some(eight) if self.text.len() <= 8 => {
+                u64::from_le_bytes(*eight) & self.mask == self.word
+            }
+            _ => {
+                let rest = line.get(at..).unwrap_or_default().iter();
+                self.text.len() <= rest.len() && self.text.iter().zip(rest).all(|(a, b)| a == b)
+            }
+        }
+    }
 }
 
 /// A compiled format string that fills the wanted spans.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
-    prefix: Box<[u8]>,
+    prefix: Literal,
     steps: Vec<Step>,
     quoting: Quoting,
     /// Step of the time, when it has a shape that can be searched.
@@ -91,13 +131,17 @@ impl Layout {
             match piece {
                 Piece::Literal(text) if !open && steps.is_empty() => prefix.extend_from_slice(text),
                 Piece::Literal(text) => {
-                    let step = steps.last_mut().expect("a literal before any field is the prefix");
+                    let step = steps
+                        .last_mut()
+                        .expect("a literal before any field is the prefix");
                     step.end_with(text);
                     open = false;
                 }
                 Piece::Field { name, shape } => {
                     if open {
-                        return Err(format!("nothing separates `{name}` from the field before it"));
+                        return Err(format!(
+                            "nothing separates `{name}` from the field before it"
+                        ));
                     }
                     if *shape == Shape::Clf {
                         anchor = anchor.or(Some(steps.len()));
@@ -113,16 +157,22 @@ impl Layout {
         if steps.is_empty() {
             return Err("no field in this format".to_owned());
         }
-        Ok(Layout { prefix: prefix.into(), steps, quoting, anchor, status })
+        Ok(Layout {
+            prefix: Literal::new(&prefix),
+            steps,
+            quoting,
+            anchor,
+            status,
+        })
     }
 
     /// Reads a line that is exactly what the server writes, or that with more fields behind it.
     #[inline]
     pub(super) fn read(&self, line: &[u8], spans: &mut [Span]) -> Result<Reading, Mismatch> {
-        if !line.starts_with(&self.prefix) {
+        if !self.prefix.stands_at(line, 0) {
             return Err(Mismatch::text(0, "the format's first characters"));
         }
-        let (stopped, at) = self.advance(line, spans, self.prefix.len(), 0);
+        let (stopped, at) = self.advance(line, spans, self.prefix.text.len(), 0);
         match stopped {
             Some(step) => Err(mismatch(step, at)),
             None if at == line.len() => Ok(Reading::Exact),
@@ -143,9 +193,11 @@ impl Layout {
     ) -> (Option<usize>, usize) {
         let mut at = from;
         for (index, step) in self.steps.iter().enumerate().skip(first) {
-            let Some(end) = step.end(line, at, self.quoting) else { return (Some(index), at) };
+            let Some(end) = step.end(line, at, self.quoting) else {
+                return (Some(index), at);
+            };
             step.keep(spans, at, end);
-            at = end + step.literal.len();
+            at = end + step.literal.text.len();
         }
         (None, at)
     }
@@ -159,9 +211,11 @@ impl Layout {
         spans: &mut [Span],
     ) -> Result<Reading, Mismatch> {
         let refused = Err(Mismatch::text(0, "a time in brackets and a status"));
-        let Some(anchor) = self.anchor else { return refused };
+        let Some(anchor) = self.anchor else {
+            return refused;
+        };
         let before = anchor.checked_sub(1).and_then(|i| self.steps.get(i));
-        let lead: &[u8] = before.map_or(&self.prefix, |step| &step.literal);
+        let lead: &[u8] = before.map_or(&self.prefix.text, |step| &step.literal.text);
         let lead = lead.get(lead.len().saturating_sub(1)..).unwrap_or_default();
         let mut from = 0;
         while let Some(open) = line.get(from..).and_then(|rest| find(rest, lead)) {
@@ -176,7 +230,11 @@ impl Layout {
             if let Some(step) = self.steps.get(read) {
                 self.keep_cut(step, line, spans, reached);
             }
-            self.read_head(line.get(..at - lead.len()).unwrap_or_default(), anchor, spans);
+            self.read_head(
+                line.get(..at - lead.len()).unwrap_or_default(),
+                anchor,
+                spans,
+            );
             return Ok(Reading::Partial);
         }
         refused
@@ -199,10 +257,13 @@ impl Layout {
     /// the first word), the last one the last word when there are enough words for it.
     fn read_head(&self, head: &[u8], anchor: usize, spans: &mut [Span]) {
         let words = words(head);
-        let (Some(first), Some(step)) = (words.first(), self.steps.first()) else { return };
+        let (Some(first), Some(step)) = (words.first(), self.steps.first()) else {
+            return;
+        };
         let looks = |span: &&Span| {
             span.of(head).is_some_and(|word| {
-                word.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b','))
+                word.iter()
+                    .all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b','))
             })
         };
         let span = words.iter().find(looks).unwrap_or(first);
@@ -224,21 +285,33 @@ impl Layout {
                 "a time such as 31/Oct/2013:07:06:42 +0000".to_owned()
             }
             Some(step) if step.shape == Shape::Number => {
-                format!("a number, then `{}`", String::from_utf8_lossy(&step.literal))
+                format!(
+                    "a number, then `{}`",
+                    String::from_utf8_lossy(&step.literal.text)
+                )
             }
-            Some(step) if step.literal.is_empty() => "a value without blanks".to_owned(),
-            Some(step) => format!("a value, then `{}`", String::from_utf8_lossy(&step.literal)),
+            Some(step) if step.literal.text.is_empty() => "a value without blanks".to_owned(),
+            Some(step) => format!(
+                "a value, then `{}`",
+                String::from_utf8_lossy(&step.literal.text)
+            ),
         }
     }
 }
 
 impl Step {
     fn field(slot: Option<usize>, shape: Shape) -> Step {
-        Step { slot, shape, quoted: false, literal: Box::default(), rare: 0 }
+        Step {
+            slot,
+            shape,
+            quoted: false,
+            literal: Literal::default(),
+            rare: 0,
+        }
     }
 
     fn end_with(&mut self, text: &[u8]) {
-        self.literal = text.into();
+        self.literal = Literal::new(text);
         self.quoted = text.first() == Some(&b'"');
         let common = |b: &u8| match b {
             b' ' => 3,
@@ -264,32 +337,36 @@ impl Step {
         let rest = line.get(at..)?;
         let length = if self.quoted {
             match quoting {
-                Quoting::Never => memchr(b'"', rest)?,
+                Quoting::Never => find_near(b'"', rest)?,
                 Quoting::Backslash => unescaped_quote(rest)?,
             }
         } else {
             match self.shape {
                 Shape::Clf => clf_length(rest)?,
                 Shape::Number => number_length(rest)?,
-                Shape::Token => token_length(rest, &self.literal)?,
+                Shape::Token => token_length(rest, &self.literal.text)?,
                 Shape::List | Shape::Text => return self.search(line, at),
             }
         };
-        rest.get(length..)?.starts_with(&self.literal).then_some(at + length)
+        self.literal
+            .stands_at(line, at + length)
+            .then_some(at + length)
     }
 
     /// Finds the literal behind a field of no known shape by its rarest byte.
     fn search(&self, line: &[u8], at: usize) -> Option<usize> {
-        let Some(rare) = self.literal.get(self.rare) else { return Some(line.len()) };
+        let Some(rare) = self.literal.text.get(self.rare) else {
+            return Some(line.len());
+        };
         let mut from = at + self.rare;
         loop {
-            let found = from + memchr(*rare, line.get(from..)?)?;
+            let found = from + find_near(*rare, line.get(from..)?)?;
             let end = found - self.rare;
             let in_list = self.shape == Shape::List
-                && self.literal.first() == Some(&b' ')
+                && self.literal.text.first() == Some(&b' ')
                 && end > at
                 && line.get(end - 1) == Some(&b',');
-            if !in_list && line.get(end..)?.starts_with(&self.literal) {
+            if !in_list && self.literal.stands_at(line, end) {
                 return Some(end);
             }
             from = found + 1;
@@ -309,7 +386,7 @@ fn mismatch(step: usize, at: usize) -> Mismatch {
 fn unescaped_quote(rest: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
-        let found = from + memchr(b'"', rest.get(from..)?)?;
+        let found = from + find_near(b'"', rest.get(from..)?)?;
         let value = rest.get(..found)?;
         let backslashes = value.iter().rev().take_while(|&&b| b == b'\\').count();
         if backslashes % 2 == 0 {
@@ -323,16 +400,42 @@ fn unescaped_quote(rest: &[u8]) -> Option<usize> {
 #[inline]
 fn clf_length(rest: &[u8]) -> Option<usize> {
     match rest.get(..26)? {
-        [_, _, b'/', _, _, _, b'/', _, _, _, _, b':', _, _, b':', _, _, b':', _, _, b' ', b'+' | b'-', ..] => {
-            Some(26)
-        }
+        [
+            _,
+            _,
+            b'/',
+            _,
+            _,
+            _,
+            b'/',
+            _,
+            _,
+            _,
+            _,
+            b':',
+            _,
+            _,
+            b':',
+            _,
+            _,
+            b':',
+            _,
+            _,
+            b' ',
+            b'+' | b'-',
+            ..,
+        ] => Some(26),
         _ => None,
     }
 }
 
 #[inline]
 fn number_length(rest: &[u8]) -> Option<usize> {
-    match rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len()) {
+    match rest
+        .iter()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(rest.len())
+    {
         0 if rest.first() == Some(&b'-') => Some(1),
         0 => None,
         digits => Some(digits),
@@ -343,7 +446,10 @@ fn number_length(rest: &[u8]) -> Option<usize> {
 #[inline]
 fn token_length(rest: &[u8], literal: &[u8]) -> Option<usize> {
     let stop = literal.first().copied().unwrap_or(b' ');
-    let length = rest.iter().position(|&b| b == stop || b == b' ').unwrap_or(rest.len());
+    let length = rest
+        .iter()
+        .position(|&b| b == stop || b == b' ')
+        .unwrap_or(rest.len());
     (length > 0).then_some(length)
 }
 

@@ -42,17 +42,32 @@ pub struct Format {
 
 #[derive(Debug)]
 enum Layout {
-    Server { pieces: Vec<Piece>, quoting: Quoting },
+    Server {
+        pieces: Vec<Piece>,
+        quoting: Quoting,
+    },
     Regex(Pattern),
-    Json { fields: Vec<(String, JsonPath)>, families: Vec<(String, JsonTemplate)> },
-    W3c { fields: Vec<(String, String)>, columns: Option<String> },
+    Json {
+        fields: Vec<(String, JsonPath)>,
+        families: Vec<(String, JsonTemplate)>,
+    },
+    W3c {
+        fields: Vec<(String, String)>,
+        columns: Option<String>,
+    },
 }
 
 /// Where a line's time stands.
 #[derive(Debug)]
 enum Time {
-    Field { name: String, format: TimeFormat },
-    Search { pattern: Pattern, format: TimeFormat },
+    Field {
+        name: String,
+        format: TimeFormat,
+    },
+    Search {
+        pattern: Pattern,
+        format: TimeFormat,
+    },
     /// The `date` and `time` columns of a W3C file.
     Columns,
 }
@@ -94,7 +109,11 @@ impl Format {
                 escape,
                 units,
                 time,
-                require: definition.require.iter().map(|name| name.value.clone()).collect(),
+                require: definition
+                    .require
+                    .iter()
+                    .map(|name| name.value.clone())
+                    .collect(),
             }),
             _ => Err(mistakes),
         }
@@ -123,7 +142,10 @@ impl Fields for Format {
             Unit::Microseconds => -6,
             Unit::Nanoseconds => -9,
         });
-        Some(FieldKind { escape: self.escape, shift })
+        Some(FieldKind {
+            escape: self.escape,
+            shift,
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -160,24 +182,45 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
         LayoutDefinition::Json { fields } => {
             json_layout(fields).map(|layout| (layout, Escape::Json, Vec::new(), None))
         }
-        LayoutDefinition::W3c { fields, columns, escape } => {
-            let fields = fields.iter().map(|(name, column)| (name.value.clone(), column.value.to_ascii_lowercase()));
+        LayoutDefinition::W3c {
+            fields,
+            columns,
+            escape,
+        } => {
+            let fields = fields
+                .iter()
+                .map(|(name, column)| (name.value.clone(), column.value.to_ascii_lowercase()));
             let columns = columns.as_ref().map(|columns| columns.value.clone());
             let escape = match escape {
                 W3cEscape::Percent => Escape::PercentTwice,
                 W3cEscape::Plus => Escape::PlusPercent,
                 W3cEscape::None => Escape::None,
             };
-            Ok((Layout::W3c { fields: fields.collect(), columns }, escape, Vec::new(), None))
+            Ok((
+                Layout::W3c {
+                    fields: fields.collect(),
+                    columns,
+                },
+                escape,
+                Vec::new(),
+                None,
+            ))
         }
     }
 }
 
-fn inside(text: &At<String>, (range, message): (std::ops::Range<usize>, String)) -> Vec<Diagnostic> {
+fn inside(
+    text: &At<String>,
+    (range, message): (std::ops::Range<usize>, String),
+) -> Vec<Diagnostic> {
     vec![text.place.inside(range).error(message, "here")]
 }
 
-fn server(text: &At<String>, pieces: Vec<Piece>, quoting: Quoting) -> Result<Layout, Vec<Diagnostic>> {
+fn server(
+    text: &At<String>,
+    pieces: Vec<Piece>,
+    quoting: Quoting,
+) -> Result<Layout, Vec<Diagnostic>> {
     match layout::Layout::compile(&pieces, quoting, |_| None) {
         Ok(_) => Ok(Layout::Server { pieces, quoting }),
         Err(message) => Err(vec![text.place.error(message, "in this format")]),
@@ -188,14 +231,22 @@ fn json_layout(fields: &[(At<String>, At<String>)]) -> Result<Layout, Vec<Diagno
     let (mut plain, mut families, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
     for (name, path) in fields {
         let result = match name.value.strip_suffix('*') {
-            Some(prefix) => JsonTemplate::parse(&path.value).map(|template| families.push((prefix.to_owned(), template))),
+            Some(prefix) => JsonTemplate::parse(&path.value)
+                .map(|template| families.push((prefix.to_owned(), template))),
             None => JsonPath::parse(&path.value).map(|path| plain.push((name.value.clone(), path))),
         };
         if let Err(message) = result {
             mistakes.push(path.place.error(message, "in this path"));
         }
     }
-    if mistakes.is_empty() { Ok(Layout::Json { fields: plain, families }) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(Layout::Json {
+            fields: plain,
+            families,
+        })
+    } else {
+        Err(mistakes)
+    }
 }
 
 fn layout_names(layout: &Layout) -> Vec<String> {
@@ -210,7 +261,10 @@ fn layout_names(layout: &Layout) -> Vec<String> {
         Layout::Regex(pattern) => pattern.names(),
         Layout::Json { fields, .. } => fields.iter().map(|(name, _)| name.clone()).collect(),
         Layout::W3c { fields, columns } => {
-            let named = columns.iter().flat_map(|columns| columns.split_whitespace()).map(|column| w3c::field_name(column, fields));
+            let named = columns
+                .iter()
+                .flat_map(|columns| columns.split_whitespace())
+                .map(|column| w3c::field_name(column, fields));
             let mut names: Vec<String> = named.collect();
             names.extend(fields.iter().map(|(name, _)| name.clone()));
             names.sort();
@@ -226,12 +280,16 @@ fn offers(layout: &Layout, name: &str) -> bool {
     match layout {
         Layout::Json { families, .. } => {
             layout_names(layout).iter().any(|known| known == name)
-                || families.iter().any(|(prefix, _)| name.starts_with(prefix.as_str()))
+                || families
+                    .iter()
+                    .any(|(prefix, _)| name.starts_with(prefix.as_str()))
         }
         Layout::W3c { .. } => {
             layout_names(layout).iter().any(|known| known == name)
                 || w3c::COMMON_FIELDS.contains(&name)
-                || ["http_", "sent_http_", "x_"].iter().any(|prefix| name.starts_with(prefix))
+                || ["http_", "sent_http_", "x_"]
+                    .iter()
+                    .any(|prefix| name.starts_with(prefix))
         }
         _ => layout_names(layout).iter().any(|known| known == name),
     }
@@ -241,11 +299,16 @@ fn unknown_field(name: &At<String>, layout: &Layout, names: &[String]) -> Option
     if offers(layout, &name.value) {
         return None;
     }
-    let error = name.place.error(format!("unknown field `{}`", name.value), "not in this format");
-    Some(match similar(&name.value, names.iter().map(String::as_str)) {
-        Some(near) => error.help(format!("a field with a similar name exists: `{near}`")),
-        None => error.help(format!("fields of this format: {}", names.join(", "))),
-    })
+    let error = name.place.error(
+        format!("unknown field `{}`", name.value),
+        "not in this format",
+    );
+    Some(
+        match similar(&name.value, names.iter().map(String::as_str)) {
+            Some(near) => error.help(format!("a field with a similar name exists: `{near}`")),
+            None => error.help(format!("fields of this format: {}", names.join(", "))),
+        },
+    )
 }
 
 fn compile_time(
@@ -267,26 +330,43 @@ fn compile_time(
         (None, None, None) => "clf",
     };
     let format = TimeFormat::compile(text).map_err(|error| {
-        let place = time.format.as_ref().map_or(&definition.layout.place, |format| &format.place);
-        place.error(error, "this time format").help("use `clf`, `rfc3339`, `epoch` or a strftime text")
+        let place = time
+            .format
+            .as_ref()
+            .map_or(&definition.layout.place, |format| &format.place);
+        place
+            .error(error, "this time format")
+            .help("use `clf`, `rfc3339`, `epoch` or a strftime text")
     })?;
     if let Some(search) = &time.search {
         let pattern = Pattern::compile(&search.value).map_err(|error| {
-            search.place.error(format!("this is not a regular expression: {error}"), "in this pattern")
+            search.place.error(
+                format!("this is not a regular expression: {error}"),
+                "in this pattern",
+            )
         })?;
         return Ok(Time::Search { pattern, format });
     }
     if let Some(field) = &time.field {
         unknown_field(field, layout, names).map_or(Ok(()), Err)?;
-        return Ok(Time::Field { name: field.value.clone(), format });
+        return Ok(Time::Field {
+            name: field.value.clone(),
+            format,
+        });
     }
     match (layout, known) {
         (Layout::W3c { .. }, _) => Ok(Time::Columns),
-        (_, Some((name, _))) => Ok(Time::Field { name: (*name).to_owned(), format }),
+        (_, Some((name, _))) => Ok(Time::Field {
+            name: (*name).to_owned(),
+            format,
+        }),
         (_, None) => Err(definition
             .layout
             .place
-            .error("no field holds the time of a line", "this format has no time")
+            .error(
+                "no field holds the time of a line",
+                "this format has no time",
+            )
             .help("name one with `[time] field = \"…\"`, or find it with `search`")),
     }
 }

@@ -13,12 +13,19 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, (std::ops::Range<usize>, 
     while let Some((before, after)) = rest.split_once('$') {
         literal.extend_from_slice(before.as_bytes());
         let start = text.len() - after.len() - 1;
-        let (name, tail) = variable(after)
-            .ok_or_else(|| (start..start + 1, "a variable name must follow `$`".to_owned()))?;
+        let (name, tail) = variable(after).ok_or_else(|| {
+            (
+                start..start + 1,
+                "a variable name must follow `$`".to_owned(),
+            )
+        })?;
         if !literal.is_empty() {
             pieces.push(Piece::Literal(std::mem::take(&mut literal)));
         }
-        pieces.push(Piece::Field { name: name.to_owned(), shape: shape(name) });
+        pieces.push(Piece::Field {
+            name: name.to_owned(),
+            shape: shape(name),
+        });
         rest = tail;
     }
     literal.extend_from_slice(rest.as_bytes());
@@ -42,8 +49,15 @@ fn variable(after: &str) -> Option<(&str, &str)> {
 fn shape(name: &str) -> Shape {
     match name {
         "time_local" => Shape::Clf,
-        "status" | "body_bytes_sent" | "bytes_sent" | "request_length" | "connection"
-        | "connection_requests" | "remote_port" | "server_port" | "pid" => Shape::Number,
+        "status"
+        | "body_bytes_sent"
+        | "bytes_sent"
+        | "request_length"
+        | "connection"
+        | "connection_requests"
+        | "remote_port"
+        | "server_port"
+        | "pid" => Shape::Number,
         "remote_addr" | "time_iso8601" | "msec" | "request_time" | "request_method" | "scheme"
         | "server_protocol" | "server_addr" | "pipe" | "request_id" | "binary_remote_addr"
         | "realip_remote_addr" | "request_completion" => Shape::Token,

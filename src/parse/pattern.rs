@@ -20,27 +20,42 @@ impl Pattern {
     /// Compiles a pattern; the error is one sentence.
     pub(super) fn compile(pattern: &str) -> Result<Pattern, String> {
         let build = |unicode| {
-            RegexBuilder::new(pattern).unicode(unicode).size_limit(SIZE).dfa_size_limit(SIZE).build()
+            RegexBuilder::new(pattern)
+                .unicode(unicode)
+                .size_limit(SIZE)
+                .dfa_size_limit(SIZE)
+                .build()
         };
-        let regex = build(false).or_else(|_| build(true)).map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it compiles to more than 8 MiB".to_owned(),
-            error => {
-                let message = error.to_string();
-                let last = message.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-                last.trim().trim_start_matches("error: ").to_owned()
-            }
-        })?;
+        let regex = build(false)
+            .or_else(|_| build(true))
+            .map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => "it compiles to more than 8 MiB".to_owned(),
+                error => {
+                    let message = error.to_string();
+                    let last = message
+                        .lines()
+                        .rfind(|line| !line.trim().is_empty())
+                        .unwrap_or_default();
+                    last.trim().trim_start_matches("error: ").to_owned()
+                }
+            })?;
         Ok(Pattern { regex })
     }
 
     /// Names of the groups.
     pub(super) fn names(&self) -> Vec<String> {
-        self.regex.capture_names().flatten().map(str::to_owned).collect()
+        self.regex
+            .capture_names()
+            .flatten()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Number of the group with this name.
     pub(super) fn group(&self, name: &str) -> Option<usize> {
-        self.regex.capture_names().position(|known| known == Some(name))
+        self.regex
+            .capture_names()
+            .position(|known| known == Some(name))
     }
 
     /// Room for the positions of one line's groups.
@@ -57,7 +72,10 @@ impl Pattern {
         spans: &mut [Span],
     ) -> Result<Reading, Mismatch> {
         if self.regex.captures_read(locations, line).is_none() {
-            return Err(Mismatch::text(0, "a line that the regular expression takes"));
+            return Err(Mismatch::text(
+                0,
+                "a line that the regular expression takes",
+            ));
         }
         for &(group, slot) in wanted {
             if let (Some((start, end)), Some(span)) = (locations.get(group), spans.get_mut(slot)) {

@@ -28,23 +28,46 @@ pub struct Reader {
     /// Spans of fields that must not be absent.
     required: Vec<usize>,
     spans: usize,
-    /// Text and value of the last time that was read.
-    last: (Vec<u8>, EventTime, bool),
+    last: LastTime,
+}
+
+/// The last time that was read. Lines of one second follow one another, so a CLF time, which has
+/// 26 bytes, is mostly the one before; others cost as little to read as to compare.
+#[derive(Debug)]
+struct LastTime {
+    text: [u8; 26],
+    length: usize,
+    time: EventTime,
+    ambiguous: bool,
 }
 
 #[derive(Debug)]
 enum Plan {
     Server(layout::Layout),
-    Regex { pattern: Pattern, locations: CaptureLocations, wanted: Vec<(usize, usize)> },
+    Regex {
+        pattern: Pattern,
+        locations: CaptureLocations,
+        wanted: Vec<(usize, usize)>,
+    },
     Json(JsonLayout),
     W3c(W3cReader),
 }
 
 #[derive(Debug)]
 enum TimePlan {
-    Field { slot: usize, format: TimeFormat },
-    Search { pattern: Pattern, locations: CaptureLocations, format: TimeFormat },
-    Columns { date: usize, time: usize },
+    Field {
+        slot: usize,
+        format: TimeFormat,
+    },
+    Search {
+        pattern: Pattern,
+        locations: CaptureLocations,
+        format: TimeFormat,
+    },
+    Columns {
+        date: usize,
+        time: usize,
+    },
 }
 
 impl Format {
@@ -53,19 +76,28 @@ impl Format {
     pub fn reader(&self, wanted: &[String], zone: &Zone) -> Reader {
         let mut names = wanted.to_vec();
         let mut slot = |name: &str| {
-            names.iter().position(|known| known == name).unwrap_or_else(|| {
-                names.push(name.to_owned());
-                names.len() - 1
-            })
+            names
+                .iter()
+                .position(|known| known == name)
+                .unwrap_or_else(|| {
+                    names.push(name.to_owned());
+                    names.len() - 1
+                })
         };
         let time = match &self.time {
-            Time::Field { name, format } => TimePlan::Field { slot: slot(name), format: format.clone() },
+            Time::Field { name, format } => TimePlan::Field {
+                slot: slot(name),
+                format: format.clone(),
+            },
             Time::Search { pattern, format } => TimePlan::Search {
                 pattern: pattern.clone(),
                 locations: pattern.locations(),
                 format: format.clone(),
             },
-            Time::Columns => TimePlan::Columns { date: slot("date"), time: slot("time") },
+            Time::Columns => TimePlan::Columns {
+                date: slot("date"),
+                time: slot("time"),
+            },
         };
         let required = self.require.iter().map(|name| slot(name)).collect();
         Reader {
@@ -74,7 +106,15 @@ impl Format {
             zone: zone.clone(),
             required,
             spans: names.len(),
-            last: (Vec::with_capacity(64), EventTime { seconds: 0, nanos: 0 }, false),
+            last: LastTime {
+                text: [0; 26],
+                length: 0,
+                time: EventTime {
+                    seconds: 0,
+                    nanos: 0,
+                },
+                ambiguous: false,
+            },
         }
     }
 
@@ -98,9 +138,14 @@ impl Format {
             }
             Layout::Json { fields, families } => {
                 let path = |name: &String| {
-                    let plain = fields.iter().find(|(known, _)| known == name).map(|(_, path)| path.clone());
+                    let plain = fields
+                        .iter()
+                        .find(|(known, _)| known == name)
+                        .map(|(_, path)| path.clone());
                     plain.unwrap_or_else(|| {
-                        let family = families.iter().find(|(prefix, _)| name.starts_with(prefix.as_str()));
+                        let family = families
+                            .iter()
+                            .find(|(prefix, _)| name.starts_with(prefix.as_str()));
                         let (prefix, template) = family.expect("only offered names are wanted");
                         template.instantiate(name.get(prefix.len()..).unwrap_or_default())
                     })
@@ -130,21 +175,33 @@ impl Format {
 
     /// Fields beyond the named ones that a line has: members of a JSON format's families.
     pub fn family_members(&self, line: &[u8]) -> Vec<String> {
-        let Layout::Json { families, .. } = &self.layout else { return Vec::new() };
+        let Layout::Json { families, .. } = &self.layout else {
+            return Vec::new();
+        };
         let members = |(prefix, template): &(String, super::JsonTemplate)| {
             let names = template.expand(line).into_iter();
-            names.map(|(name, _)| format!("{prefix}{name}")).collect::<Vec<_>>()
+            names
+                .map(|(name, _)| format!("{prefix}{name}"))
+                .collect::<Vec<_>>()
         };
         families.iter().flat_map(members).collect()
     }
 }
 
 /// A variable that stands twice in a format gives its first value.
-fn first_of_each(pieces: &[super::Piece], taken: &mut [bool], names: &[String]) -> Vec<super::Piece> {
+fn first_of_each(
+    pieces: &[super::Piece],
+    taken: &mut [bool],
+    names: &[String],
+) -> Vec<super::Piece> {
     let mut pieces = pieces.to_vec();
     for piece in &mut pieces {
-        let super::Piece::Field { name, .. } = piece else { continue };
-        let Some(slot) = names.iter().position(|known| known == name) else { continue };
+        let super::Piece::Field { name, .. } = piece else {
+            continue;
+        };
+        let Some(slot) = names.iter().position(|known| known == name) else {
+            continue;
+        };
         match taken.get_mut(slot) {
             Some(taken) if *taken => name.push_str(" again"),
             Some(taken) => *taken = true,
@@ -172,7 +229,11 @@ impl Reader {
                 Ok(reading) => reading,
                 Err(mismatch) => layout.read_leniently(line, spans).map_err(|_| mismatch)?,
             },
-            Plan::Regex { pattern, locations, wanted } => pattern.read(line, locations, wanted, spans)?,
+            Plan::Regex {
+                pattern,
+                locations,
+                wanted,
+            } => pattern.read(line, locations, wanted, spans)?,
             Plan::Json(layout) => layout.read(line, spans).map(|()| Reading::Exact)?,
             Plan::W3c(_) if W3cReader::is_directive(line) => return self.directive(line),
             Plan::W3c(reader) => reader.read(line, spans)?,
@@ -180,7 +241,10 @@ impl Reader {
         for &slot in &self.required {
             let span = spans.get(slot).copied().unwrap_or(Span::ABSENT);
             if matches!(span.of(line), None | Some(b"" | b"-")) {
-                return Err(Mismatch::text(0, "a line with all fields that this format requires"));
+                return Err(Mismatch::text(
+                    0,
+                    "a line with all fields that this format requires",
+                ));
             }
         }
         Ok(Line::Record(reading))
@@ -208,25 +272,48 @@ impl Reader {
     /// The time is absent or not of its format, or names a day or hour that does not exist.
     #[inline]
     pub fn time(&mut self, line: &[u8], spans: &[Span]) -> Result<(EventTime, bool), TimeError> {
-        let span = |slot: usize| spans.get(slot).and_then(|span| span.of(line)).ok_or(TimeError::Shape);
+        let span = |slot: usize| {
+            spans
+                .get(slot)
+                .and_then(|span| span.of(line))
+                .ok_or(TimeError::Shape)
+        };
         let (text, format) = match &mut self.time {
             TimePlan::Field { slot, format } => (span(*slot)?, format),
-            TimePlan::Search { pattern, locations, format } => {
+            TimePlan::Search {
+                pattern,
+                locations,
+                format,
+            } => {
                 let mut found = [Span::ABSENT];
                 let group = usize::from(locations.len() > 1);
-                pattern.read(line, locations, &[(group, 0)], &mut found).map_err(|_| TimeError::Shape)?;
-                (found.first().and_then(|span| span.of(line)).ok_or(TimeError::Shape)?, format)
+                pattern
+                    .read(line, locations, &[(group, 0)], &mut found)
+                    .map_err(|_| TimeError::Shape)?;
+                (
+                    found
+                        .first()
+                        .and_then(|span| span.of(line))
+                        .ok_or(TimeError::Shape)?,
+                    format,
+                )
             }
             TimePlan::Columns { date, time } => {
                 return Ok((time::parse_w3c(span(*date)?, span(*time)?)?, false));
             }
         };
-        let (last, time, ambiguous) = &mut self.last;
-        if last.as_slice() != text {
-            (*time, *ambiguous) = format.parse(text, &self.zone)?;
-            last.clear();
-            last.extend_from_slice(text);
+        let last = &mut self.last;
+        let known = match text.first_chunk::<26>() {
+            Some(clf) if text.len() == 26 => last.length == 26 && last.text == *clf,
+            _ => false,
+        };
+        if !known {
+            (last.time, last.ambiguous) = format.parse(text, &self.zone)?;
+            last.length = text.len();
+            if let Some(clf) = text.first_chunk::<26>() {
+                last.text = *clf;
+            }
         }
-        Ok((*time, *ambiguous))
+        Ok((last.time, last.ambiguous))
     }
 }

@@ -32,6 +32,7 @@ pub enum Escape {
 
 impl Escape {
     /// False when `raw` is its own decoded value, so that it can be used in place.
+    #[inline]
     pub fn needs_decoding(self, raw: &[u8]) -> bool {
         self.next_special(raw).is_some()
     }
@@ -65,11 +66,12 @@ impl Escape {
     }
 
     /// Position of the first byte that may begin an escape.
+    #[inline]
     fn next_special(self, raw: &[u8]) -> Option<usize> {
         match self {
             Escape::None => None,
-            Escape::Nginx | Escape::Apache | Escape::Json => memchr(b'\\', raw),
-            Escape::Percent | Escape::PercentTwice => memchr(b'%', raw),
+            Escape::Nginx | Escape::Apache | Escape::Json => super::find_near(b'\\', raw),
+            Escape::Percent | Escape::PercentTwice => super::find_near(b'%', raw),
             Escape::PlusPercent => memchr2(b'%', b'+', raw),
         }
     }

@@ -4,8 +4,10 @@
 //! decodes; escapes are resolved by [`escape`] when a rule asks for the value.
 
 pub mod escape;
+mod scan;
 
 pub use escape::Escape;
+pub use scan::find_near;
 
 /// A byte range of a line, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +18,10 @@ pub struct Span {
 
 impl Span {
     /// The field is not in this line.
-    pub const ABSENT: Span = Span { start: u32::MAX, end: u32::MAX };
+    pub const ABSENT: Span = Span {
+        start: u32::MAX,
+        end: u32::MAX,
+    };
 
     /// The bytes from `start` up to, not including, `end`. Positions past 4 GiB are absent: lines
     /// are limited long before.
@@ -81,7 +86,10 @@ pub enum Expected {
 impl Mismatch {
     /// A mismatch at byte `at` where `text` was expected.
     pub fn text(at: usize, text: &'static str) -> Mismatch {
-        Mismatch { at: u32::try_from(at).unwrap_or(u32::MAX), expected: Expected::Text(text) }
+        Mismatch {
+            at: u32::try_from(at).unwrap_or(u32::MAX),
+            expected: Expected::Text(text),
+        }
     }
 }
 

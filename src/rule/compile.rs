@@ -46,18 +46,32 @@ pub fn register(source: &RuleSource<'_>) -> Result<Vec<Metric>, Vec<Diagnostic>>
             Err(found) => mistakes.extend(found),
             Ok(described) => {
                 for metric in described {
-                    match metrics.iter_mut().find(|(known, _)| known.name == metric.name) {
+                    match metrics
+                        .iter_mut()
+                        .find(|(known, _)| known.name == metric.name)
+                    {
                         None => metrics.push((metric, &definition.name)),
-                        Some((known, first)) => mistakes.extend(clash(known, &metric, first, definition)),
+                        Some((known, first)) => {
+                            mistakes.extend(clash(known, &metric, first, definition))
+                        }
                     }
                 }
             }
         }
     }
-    if mistakes.is_empty() { Ok(metrics.into_iter().map(|(metric, _)| metric).collect()) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(metrics.into_iter().map(|(metric, _)| metric).collect())
+    } else {
+        Err(mistakes)
+    }
 }
 
-fn clash(known: &Metric, metric: &Metric, first: &At<String>, again: &MetricDefinition) -> Option<Diagnostic> {
+fn clash(
+    known: &Metric,
+    metric: &Metric,
+    first: &At<String>,
+    again: &MetricDefinition,
+) -> Option<Diagnostic> {
     let what = if known.kind != metric.kind {
         "type, value or buckets"
     } else if known.labels != metric.labels {
@@ -67,30 +81,70 @@ fn clash(known: &Metric, metric: &Metric, first: &At<String>, again: &MetricDefi
     } else {
         return None;
     };
-    let message = format!("metric `{}` is defined twice with different {what}", metric.name);
+    let message = format!(
+        "metric `{}` is defined twice with different {what}",
+        metric.name
+    );
     let error = again.name.place.error(message, "here again");
-    Some(error.note(&first.place, "first defined here").help("make both the same, or give one another name"))
+    Some(
+        error
+            .note(&first.place, "first defined here")
+            .help("make both the same, or give one another name"),
+    )
 }
 
 /// The metrics a definition makes: itself, its weighted twin, its near misses.
-fn describe(definition: &MetricDefinition, source: &RuleSource<'_>) -> Result<Vec<Metric>, Vec<Diagnostic>> {
+fn describe(
+    definition: &MetricDefinition,
+    source: &RuleSource<'_>,
+) -> Result<Vec<Metric>, Vec<Diagnostic>> {
     let mut mistakes = checks(definition);
-    let kind = kind(definition).map_err(|mistake| mistakes.push(mistake)).ok();
-    let Some(kind) = kind.filter(|_| mistakes.is_empty()) else { return Err(mistakes) };
-    let kept = |label: &str| source.by.is_none_or(|by| by.iter().any(|name| name == label));
+    let kind = kind(definition)
+        .map_err(|mistake| mistakes.push(mistake))
+        .ok();
+    let Some(kind) = kind.filter(|_| mistakes.is_empty()) else {
+        return Err(mistakes);
+    };
+    let kept = |label: &str| {
+        source
+            .by
+            .is_none_or(|by| by.iter().any(|name| name == label))
+    };
     let mut labels: Vec<String> = Vec::new();
-    labels.extend(source.file_labels.iter().filter(|label| kept(label)).cloned());
-    labels.extend(definition.labels.iter().map(|(label, _)| label.value.clone()).filter(|l| kept(l)));
+    labels.extend(
+        source
+            .file_labels
+            .iter()
+            .filter(|label| kept(label))
+            .cloned(),
+    );
+    labels.extend(
+        definition
+            .labels
+            .iter()
+            .map(|(label, _)| label.value.clone())
+            .filter(|l| kept(l)),
+    );
     let limits = definition.label_limits.iter().filter_map(|(label, limit)| {
-        labels.iter().position(|name| *name == label.value).map(|index| (index, limit.value))
+        labels
+            .iter()
+            .position(|name| *name == label.value)
+            .map(|index| (index, limit.value))
     });
     let metric = Metric {
         name: definition.name.value.clone(),
         help: definition.help.value.clone(),
         kind,
         declared: vec![None; labels.len()],
-        graphite: definition.graphite.iter().map(|path| path.value.clone()).collect(),
-        limit: definition.series.as_ref().map_or(SERIES_LIMIT, |limit| limit.value),
+        graphite: definition
+            .graphite
+            .iter()
+            .map(|path| path.value.clone())
+            .collect(),
+        limit: definition
+            .series
+            .as_ref()
+            .map_or(SERIES_LIMIT, |limit| limit.value),
         label_limits: limits.collect(),
         labels,
     };
@@ -119,12 +173,21 @@ fn weighted(metric: &Metric) -> Metric {
 
 /// `beacons_total` has `beacon_near_misses_total{reason}`.
 fn near_misses(definition: &MetricDefinition, source: &RuleSource<'_>) -> Metric {
-    let reasons = source.by.is_none_or(|by| by.iter().any(|label| label == "reason"));
+    let reasons = source
+        .by
+        .is_none_or(|by| by.iter().any(|label| label == "reason"));
     Metric {
         name: near_name(&definition.name.value),
-        help: format!("Records that nearly count as {}, by the matcher that failed.", definition.name.value),
+        help: format!(
+            "Records that nearly count as {}, by the matcher that failed.",
+            definition.name.value
+        ),
         kind: Kind::Count,
-        labels: if reasons { vec!["reason".to_owned()] } else { Vec::new() },
+        labels: if reasons {
+            vec!["reason".to_owned()]
+        } else {
+            Vec::new()
+        },
         declared: if reasons { vec![None] } else { Vec::new() },
         graphite: Vec::new(),
         limit: SERIES_LIMIT,
@@ -134,7 +197,10 @@ fn near_misses(definition: &MetricDefinition, source: &RuleSource<'_>) -> Metric
 
 fn near_name(name: &str) -> String {
     let base = name.strip_suffix("_total").unwrap_or(name);
-    format!("{}_near_misses_total", base.strip_suffix('s').unwrap_or(base))
+    format!(
+        "{}_near_misses_total",
+        base.strip_suffix('s').unwrap_or(base)
+    )
 }
 
 fn checks(definition: &MetricDefinition) -> Vec<Diagnostic> {
@@ -142,26 +208,51 @@ fn checks(definition: &MetricDefinition) -> Vec<Diagnostic> {
     let name = &definition.name;
     if !is_metric_name(&name.value) {
         let message = format!("`{}` is not a metric name", name.value);
-        mistakes.push(name.place.error(message, "letters, digits and `_`, not a digit first"));
+        mistakes.push(
+            name.place
+                .error(message, "letters, digits and `_`, not a digit first"),
+        );
     } else if definition.kind == MetricType::Counter && !name.value.ends_with("_total") {
-        let error = name.place.error("a counter's name must end in `_total`", "a counter");
+        let error = name
+            .place
+            .error("a counter's name must end in `_total`", "a counter");
         mistakes.push(error.help(format!("call it `{}_total`", name.value)));
     }
     for (label, _) in &definition.labels {
-        if !is_metric_name(&label.value) || label.value.contains(':') || label.value.starts_with("__") || label.value == "le" {
+        if !is_metric_name(&label.value)
+            || label.value.contains(':')
+            || label.value.starts_with("__")
+            || label.value == "le"
+        {
             let message = format!("`{}` cannot be a label", label.value);
             mistakes.push(label.place.error(message, "not a label name"));
         }
     }
     if let Some((label, _)) = definition.labels.get(MAX_LABELS) {
-        mistakes.push(label.place.error(format!("more than {MAX_LABELS} labels"), "one too many"));
+        mistakes.push(
+            label
+                .place
+                .error(format!("more than {MAX_LABELS} labels"), "one too many"),
+        );
     }
     for (label, _) in &definition.label_limits {
-        if !definition.labels.iter().any(|(name, _)| name.value == label.value) {
-            mistakes.push(label.place.error(format!("`{}` is not a label of this metric", label.value), "unknown"));
+        if !definition
+            .labels
+            .iter()
+            .any(|(name, _)| name.value == label.value)
+        {
+            mistakes.push(label.place.error(
+                format!("`{}` is not a label of this metric", label.value),
+                "unknown",
+            ));
         }
     }
-    mistakes.extend(definition.graphite.iter().filter_map(|path| check_path(path, definition)));
+    mistakes.extend(
+        definition
+            .graphite
+            .iter()
+            .filter_map(|path| check_path(path, definition)),
+    );
     mistakes
 }
 
@@ -175,9 +266,16 @@ fn check_path(path: &At<String>, definition: &MetricDefinition) -> Option<Diagno
             return Some(place.error("`{` without `}` in a Graphite path", "opened here"));
         };
         let label = path.value.get(start..start + length)?;
-        if !definition.labels.iter().any(|(name, _)| name.value == label) {
+        if !definition
+            .labels
+            .iter()
+            .any(|(name, _)| name.value == label)
+        {
             let place = path.place.inside(start..start + length);
-            return Some(place.error(format!("`{label}` is not a label of this metric"), "unknown label"));
+            return Some(place.error(
+                format!("`{label}` is not a label of this metric"),
+                "unknown label",
+            ));
         }
         at = start + length + 1;
     }
@@ -196,27 +294,38 @@ fn kind(definition: &MetricDefinition) -> Result<Kind, Diagnostic> {
         (MetricType::Counter, Some(_)) => Ok(Kind::Sum),
         (MetricType::Gauge, Some(_)) => Ok(Kind::Last),
         (MetricType::Histogram, Some(_)) => buckets(definition).map(Kind::Buckets),
-        (MetricType::Gauge | MetricType::Histogram, None) => {
-            Err(name.place.error("a gauge or histogram needs `value`", "add `value = \"FIELD\"`"))
-        }
+        (MetricType::Gauge | MetricType::Histogram, None) => Err(name.place.error(
+            "a gauge or histogram needs `value`",
+            "add `value = \"FIELD\"`",
+        )),
     }
 }
 
 fn buckets(definition: &MetricDefinition) -> Result<Vec<Decimal>, Diagnostic> {
     let mut bounds: Vec<Decimal> = Vec::new();
     for written in &definition.buckets {
-        let bound = Decimal::parse(written.value.as_bytes(), 0)
-            .ok_or_else(|| written.place.error("not a number", "a bucket's upper bound"))?;
+        let bound = Decimal::parse(written.value.as_bytes(), 0).ok_or_else(|| {
+            written
+                .place
+                .error("not a number", "a bucket's upper bound")
+        })?;
         if bounds.last().is_some_and(|last| *last >= bound) {
-            return Err(written.place.error("bucket bounds must rise", "not above the one before"));
+            return Err(written
+                .place
+                .error("bucket bounds must rise", "not above the one before"));
         }
         bounds.push(bound);
     }
     let name = &definition.name.place;
     match bounds.len() {
-        0 => Err(name.error("a histogram needs `buckets`", "no bounds").help("buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]")),
+        0 => Err(name
+            .error("a histogram needs `buckets`", "no bounds")
+            .help("buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]")),
         1..=MAX_BUCKETS => Ok(bounds),
-        _ => Err(name.error(format!("more than {MAX_BUCKETS} buckets"), "too many bounds")),
+        _ => Err(name.error(
+            format!("more than {MAX_BUCKETS} buckets"),
+            "too many bounds",
+        )),
     }
 }
 
@@ -319,7 +428,10 @@ impl Compiler<'_> {
             let base = name.strip_suffix("_total").unwrap_or(name);
             self.number(&format!("{base}_estimated_total"))
         });
-        let misses = definition.near.as_ref().and_then(|_| self.number(&near_name(name)));
+        let misses = definition
+            .near
+            .as_ref()
+            .and_then(|_| self.number(&near_name(name)));
         let mut mistakes = Vec::new();
         let matchers = matchers(definition.matchers.as_ref(), scope, &mut mistakes);
         let near = matchers_of_near(definition, scope, &mut mistakes);
@@ -337,7 +449,10 @@ impl Compiler<'_> {
             return Ok(());
         }
         let group = self.group(&set.name, matchers);
-        let declared: Vec<_> = labels.iter().map(|id| scope.variables.declared(*id)).collect();
+        let declared: Vec<_> = labels
+            .iter()
+            .map(|id| scope.variables.declared(*id))
+            .collect();
         let labels: Vec<Label> = labels.into_iter().map(|id| self.label(id)).collect();
         for (metric, weight) in [(main, None), (estimate, weight)] {
             let Some(metric) = metric else { continue };
@@ -345,7 +460,12 @@ impl Compiler<'_> {
             let (set, offset) = self.place(&labels, metric);
             let amount = self.amount(metric, value, weight);
             if let Some(group) = self.groups.get_mut(group) {
-                group.tallies.push(Tally { set, offset, metric, amount });
+                group.tallies.push(Tally {
+                    set,
+                    offset,
+                    metric,
+                    amount,
+                });
                 group.tallies.sort_by_key(|tally| tally.set);
             }
         }
@@ -363,10 +483,19 @@ impl Compiler<'_> {
     fn group(&mut self, rules: &str, matchers: Vec<Matcher>) -> usize {
         let same = |group: &Group| {
             group.matchers.len() == matchers.len()
-                && group.matchers.iter().zip(&matchers).all(|(a, b)| a.variable == b.variable && a.text == b.text)
+                && group
+                    .matchers
+                    .iter()
+                    .zip(&matchers)
+                    .all(|(a, b)| a.variable == b.variable && a.text == b.text)
         };
         self.groups.iter().position(same).unwrap_or_else(|| {
-            self.groups.push(Group { rules: rules.to_owned(), matchers, tallies: Vec::new(), near: None });
+            self.groups.push(Group {
+                rules: rules.to_owned(),
+                matchers,
+                tallies: Vec::new(),
+                near: None,
+            });
             self.groups.len() - 1
         })
     }
@@ -378,7 +507,11 @@ impl Compiler<'_> {
         scope: &mut Scope<'_, '_>,
         mistakes: &mut Vec<Diagnostic>,
     ) -> Vec<VarId> {
-        let kept = |label: &str| self.source.by.is_none_or(|by| by.iter().any(|name| name == label));
+        let kept = |label: &str| {
+            self.source
+                .by
+                .is_none_or(|by| by.iter().any(|name| name == label))
+        };
         let mut labels = Vec::new();
         for label in self.source.file_labels.iter().filter(|label| kept(label)) {
             labels.extend(scope.variables.named(label));
@@ -402,29 +535,53 @@ impl Compiler<'_> {
     }
 
     fn declare(&mut self, metric: usize, declared: &[Option<Vec<String>>]) {
-        let Some(metric) = self.metrics.get_mut(metric) else { return };
+        let Some(metric) = self.metrics.get_mut(metric) else {
+            return;
+        };
         for (into, from) in metric.declared.iter_mut().zip(declared) {
             if let Some(from) = from {
                 let into = into.get_or_insert_default();
-                into.extend(from.iter().filter(|value| !into.contains(value)).cloned().collect::<Vec<_>>());
+                into.extend(
+                    from.iter()
+                        .filter(|value| !into.contains(value))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
             }
         }
     }
 
     /// The place of a metric's cell in the set with these labels.
     fn place(&mut self, labels: &[Label], metric: usize) -> (usize, usize) {
-        let set = self.sets.iter().position(|set| set == labels).unwrap_or_else(|| {
-            self.sets.push(labels.to_vec());
-            self.layouts.push(SetLayout { labels: Vec::new(), uses: Vec::new(), stride: 1 });
-            self.sets.len() - 1
-        });
-        let width = self.metrics.get(metric).map_or(0, |metric| metric.kind.width());
-        let Some(layout) = self.layouts.get_mut(set) else { return (0, 0) };
+        let set = self
+            .sets
+            .iter()
+            .position(|set| set == labels)
+            .unwrap_or_else(|| {
+                self.sets.push(labels.to_vec());
+                self.layouts.push(SetLayout {
+                    labels: Vec::new(),
+                    uses: Vec::new(),
+                    stride: 1,
+                });
+                self.sets.len() - 1
+            });
+        let width = self
+            .metrics
+            .get(metric)
+            .map_or(0, |metric| metric.kind.width());
+        let Some(layout) = self.layouts.get_mut(set) else {
+            return (0, 0);
+        };
         if let Some(known) = layout.uses.iter().find(|known| known.metric == metric) {
             return (set, known.offset);
         }
         let offset = layout.stride;
-        layout.uses.push(Use { metric, offset, width });
+        layout.uses.push(Use {
+            metric,
+            offset,
+            width,
+        });
         layout.stride += width;
         (set, offset)
     }
@@ -432,20 +589,40 @@ impl Compiler<'_> {
     fn amount(&self, metric: usize, value: Option<Number>, weight: Option<Factor>) -> Amount {
         match (self.metrics.get(metric).map(|metric| &metric.kind), value) {
             (Some(Kind::Last), Some(value)) => Amount::Last(value),
-            (Some(Kind::Buckets(bounds)), Some(value)) => Amount::Observe { value, bounds: bounds.clone() },
+            (Some(Kind::Buckets(bounds)), Some(value)) => Amount::Observe {
+                value,
+                bounds: bounds.clone(),
+            },
             (Some(Kind::Sum), value) => Amount::Sum { value, weight },
             _ => Amount::Line,
         }
     }
 
     fn near(&mut self, group: usize, metric: usize, matchers: Vec<Matcher>) {
-        let unlabelled = self.metrics.get(metric).is_none_or(|metric| metric.labels.is_empty());
-        let labels = if unlabelled { Vec::new() } else { vec![Label::Reason(REASONS + self.reasons)] };
+        let unlabelled = self
+            .metrics
+            .get(metric)
+            .is_none_or(|metric| metric.labels.is_empty());
+        let labels = if unlabelled {
+            Vec::new()
+        } else {
+            vec![Label::Reason(REASONS + self.reasons)]
+        };
         self.reasons += labels.len();
         let (set, offset) = self.place(&labels, metric);
-        let Some(group) = self.groups.get_mut(group) else { return };
-        let reasons: Vec<String> = group.matchers.iter().map(|matcher| matcher.text.clone()).collect();
-        group.near = Some(Near { matchers, set, offset });
+        let Some(group) = self.groups.get_mut(group) else {
+            return;
+        };
+        let reasons: Vec<String> = group
+            .matchers
+            .iter()
+            .map(|matcher| matcher.text.clone())
+            .collect();
+        group.near = Some(Near {
+            matchers,
+            set,
+            offset,
+        });
         if !unlabelled {
             self.declare(metric, &[Some(reasons)]);
         }
@@ -462,11 +639,15 @@ impl Compiler<'_> {
                     *label = Label::Reason(*number - REASONS + fields);
                 }
             }
-            layout.labels = set.iter().map(|label| match label {
-                Label::Field(number) | Label::Reason(number) => *number,
-            }).collect();
+            layout.labels = set
+                .iter()
+                .map(|label| match label {
+                    Label::Field(number) | Label::Reason(number) => *number,
+                })
+                .collect();
         }
-        self.groups.retain(|group| !group.tallies.is_empty() || group.near.is_some());
+        self.groups
+            .retain(|group| !group.tallies.is_empty() || group.near.is_some());
         let (variables, wanted) = variables.finish();
         let literal = literal(&self.groups, &variables);
         let layout = TableLayout {
@@ -474,7 +655,15 @@ impl Compiler<'_> {
             sets: self.layouts,
             metrics: Arc::new(self.metrics.to_vec()),
         };
-        Ok(Rules { variables, groups: self.groups, sets: self.sets, labelling: self.labelling, layout: Arc::new(layout), wanted, literal })
+        Ok(Rules {
+            variables,
+            groups: self.groups,
+            sets: self.sets,
+            labelling: self.labelling,
+            layout: Arc::new(layout),
+            wanted,
+            literal,
+        })
     }
 }
 
@@ -493,9 +682,16 @@ fn matchers(
     };
     let mut matchers = Vec::new();
     for matcher in parsed {
-        let name = At { value: matcher.field, place: text.place.inside(matcher.at) };
+        let name = At {
+            value: matcher.field,
+            place: text.place.inside(matcher.at),
+        };
         match scope.resolve(&name) {
-            Ok(variable) => matchers.push(Matcher { variable, test: matcher.test, text: matcher.text }),
+            Ok(variable) => matchers.push(Matcher {
+                variable,
+                test: matcher.test,
+                text: matcher.text,
+            }),
             Err(mistake) => mistakes.push(mistake),
         }
     }
@@ -509,7 +705,10 @@ fn matchers_of_near(
 ) -> Option<Vec<Matcher>> {
     let near = definition.near.as_ref()?;
     if definition.matchers.is_none() {
-        mistakes.push(near.place.error("`near` without `match` can never miss", "remove it, or add `match`"));
+        mistakes.push(near.place.error(
+            "`near` without `match` can never miss",
+            "remove it, or add `match`",
+        ));
     }
     Some(matchers(Some(near), scope, mistakes))
 }
@@ -520,7 +719,10 @@ fn number(
     mistakes: &mut Vec<Diagnostic>,
 ) -> Option<Number> {
     match scope.resolve(field?) {
-        Ok(variable) => Some(Number { variable, shift: scope.variables.shift(variable) }),
+        Ok(variable) => Some(Number {
+            variable,
+            shift: scope.variables.shift(variable),
+        }),
         Err(mistake) => {
             mistakes.push(mistake);
             None
@@ -538,12 +740,19 @@ fn factor(
         Weight::Number(text) => match Decimal::parse(text.as_bytes(), 0) {
             Some(decimal) if decimal > Decimal::ZERO => Some(Factor::Constant(decimal)),
             _ => {
-                mistakes.push(weight.place.error("a weight is a number above 0", "not above 0"));
+                mistakes.push(
+                    weight
+                        .place
+                        .error("a weight is a number above 0", "not above 0"),
+                );
                 None
             }
         },
         Weight::Field(name) => {
-            let name = At { value: name.clone(), place: weight.place.clone() };
+            let name = At {
+                value: name.clone(),
+                place: weight.place.clone(),
+            };
             number(Some(&name), scope, mistakes).map(Factor::Field)
         }
     }
@@ -560,10 +769,17 @@ fn literal(groups: &[Group], variables: &[Variable]) -> Option<Vec<u8>> {
         }
         common = Some(match common {
             None => literals,
-            Some(before) => before.into_iter().filter(|(literal, ())| literals.contains_key(literal)).collect(),
+            Some(before) => before
+                .into_iter()
+                .filter(|(literal, ())| literals.contains_key(literal))
+                .collect(),
         });
     }
-    common?.into_keys().filter(|l| l.len() >= 4).max_by_key(|l| (l.len(), l.to_vec())).map(<[u8]>::to_vec)
+    common?
+        .into_keys()
+        .filter(|l| l.len() >= 4)
+        .max_by_key(|l| (l.len(), l.to_vec()))
+        .map(<[u8]>::to_vec)
 }
 
 fn literals<'m>(matchers: &'m [Matcher], variables: &[Variable]) -> HashMap<&'m [u8], ()> {
@@ -581,9 +797,15 @@ fn literals<'m>(matchers: &'m [Matcher], variables: &[Variable]) -> HashMap<&'m 
 /// True when a value of this entry that equals `value` stands in the line byte for byte.
 fn written_raw(value: &[u8], id: VarId, variables: &[Variable]) -> bool {
     match variables.get(id) {
-        Some(Variable::Field(_, kind)) => !value.iter().any(|&byte| kind.escape.may_write_escaped(byte)),
+        Some(Variable::Field(_, kind)) => !value
+            .iter()
+            .any(|&byte| kind.escape.may_write_escaped(byte)),
         Some(
-            Variable::Path(of) | Variable::Target(of) | Variable::Method(of) | Variable::Protocol(of) | Variable::Query(of),
+            Variable::Path(of)
+            | Variable::Target(of)
+            | Variable::Method(of)
+            | Variable::Protocol(of)
+            | Variable::Query(of),
         ) => written_raw(value, *of, variables),
         _ => false,
     }

@@ -6,14 +6,13 @@
 //! once and not a million times.
 
 use std::fmt::Write as _;
-use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use memchr::{memchr, memrchr};
 use regex::bytes::{CaptureLocations, Regex};
 
+use super::memo::{Key, Memo};
 use super::variables::{CODES, Derived, VarId, Variable};
 use super::{Amount, Factor, Group, Label, Matcher, Near, Number, Rules};
 use crate::geo::{AddressSet, GeoCache, client, parse_address};
@@ -61,23 +60,6 @@ struct State {
     spare: Vec<u8>,
     value_errors: Vec<u64>,
 }
-
-/// Numbers already given to short inputs of a labelling field.
-#[derive(Debug)]
-struct Memo {
-    entries: Vec<MemoEntry>,
-    hasher: RandomState,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct MemoEntry {
-    /// Length of the input plus 1; 0 is empty.
-    length: u8,
-    input: [u8; 27],
-    id: u32,
-}
-
-const MEMO_ENTRIES: usize = 512;
 
 /// A client walk, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,9 +160,17 @@ impl Evaluator {
                 (matcher.text.clone(), state.text(line, value).to_vec())
             });
             let near = failed.is_some()
-                && group.near.as_ref().is_some_and(|near| state.first_failing(line, &near.matchers).is_none());
+                && group
+                    .near
+                    .as_ref()
+                    .is_some_and(|near| state.first_failing(line, &near.matchers).is_none());
             let metrics = group.tallies.iter().map(|tally| tally.metric).collect();
-            verdicts.push(Verdict { rules: group.rules.clone(), metrics, failed, near });
+            verdicts.push(Verdict {
+                rules: group.rules.clone(),
+                metrics,
+                failed,
+                near,
+            });
         }
         verdicts
     }
@@ -210,7 +200,9 @@ impl Evaluator {
         let line = state.begin(bytes, spans, &self.rules);
         let mut found = Vec::new();
         for (id, variable) in line.rules.variables.iter().enumerate() {
-            let Variable::Client(sources) = variable else { continue };
+            let Variable::Client(sources) = variable else {
+                continue;
+            };
             let mut hops = Vec::new();
             for source in sources {
                 let value = state.value(line, *source);
@@ -221,7 +213,10 @@ impl Evaluator {
                 Value::Address(address) => Some(address),
                 _ => None,
             };
-            found.push(Walk { sources: hops, answer });
+            found.push(Walk {
+                sources: hops,
+                answer,
+            });
         }
         found
     }
@@ -236,11 +231,19 @@ impl State {
     fn begin<'l>(&mut self, bytes: &'l [u8], spans: &'l [Span], rules: &'l Rules) -> Line<'l> {
         self.line_number += 1;
         self.scratch.clear();
-        Line { bytes, spans, rules }
+        Line {
+            bytes,
+            spans,
+            rules,
+        }
     }
 
     #[inline]
-    fn first_failing<'m>(&mut self, line: Line<'_>, matchers: &'m [Matcher]) -> Option<&'m Matcher> {
+    fn first_failing<'m>(
+        &mut self,
+        line: Line<'_>,
+        matchers: &'m [Matcher],
+    ) -> Option<&'m Matcher> {
         matchers.iter().find(|matcher| {
             let value = self.value(line, matcher.variable);
             !matcher.test.holds(self.text(line, value))
@@ -251,7 +254,10 @@ impl State {
     fn tally(&mut self, line: Line<'_>, group: &Group, order: (u64, u64), table: &mut Table) {
         let mut tallies = group.tallies.as_slice();
         while let Some(first) = tallies.first() {
-            let same = tallies.iter().take_while(|tally| tally.set == first.set).count();
+            let same = tallies
+                .iter()
+                .take_while(|tally| tally.set == first.set)
+                .count();
             let (these, rest) = tallies.split_at(same);
             tallies = rest;
             let series = self.series(line, first.set, table);
@@ -270,7 +276,13 @@ impl State {
     /// Adds what one record is worth; `None` when its value is no usable number. An absent value
     /// adds 0 to a sum (Apache writes `-` for 0 bytes) and nothing to a gauge or histogram.
     #[inline]
-    fn add(&mut self, line: Line<'_>, amount: &Amount, order: (u64, u64), cell: &mut [u64]) -> Option<()> {
+    fn add(
+        &mut self,
+        line: Line<'_>,
+        amount: &Amount,
+        order: (u64, u64),
+        cell: &mut [u64],
+    ) -> Option<()> {
         match amount {
             Amount::Line => *cell.first_mut()? += 1,
             Amount::Sum { value, weight } => {
@@ -279,7 +291,9 @@ impl State {
                 add_to(cell, 1, added);
             }
             Amount::Last(value) => {
-                let Some(value) = self.number(line, *value)? else { return Some(()) };
+                let Some(value) = self.number(line, *value)? else {
+                    return Some(());
+                };
                 let [low, high] = value.words();
                 let new = [order.0, order.1, low, high];
                 let cell = cell.get_mut(..4)?;
@@ -288,8 +302,13 @@ impl State {
                 }
             }
             Amount::Observe { value, bounds } => {
-                let Some(value) = self.number(line, *value)? else { return Some(()) };
-                let bucket = bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len());
+                let Some(value) = self.number(line, *value)? else {
+                    return Some(());
+                };
+                let bucket = bounds
+                    .iter()
+                    .position(|bound| value <= *bound)
+                    .unwrap_or(bounds.len());
                 *cell.get_mut(bucket)? += 1;
                 add_to(cell, bounds.len() + 1, value);
             }
@@ -297,7 +316,12 @@ impl State {
         Some(())
     }
 
-    fn weighed(&mut self, line: Line<'_>, value: Option<Number>, weight: Option<&Factor>) -> Option<Decimal> {
+    fn weighed(
+        &mut self,
+        line: Line<'_>,
+        value: Option<Number>,
+        weight: Option<&Factor>,
+    ) -> Option<Decimal> {
         let value = match value {
             Some(value) => self.number(line, value)?.unwrap_or(Decimal::ZERO),
             None => Decimal::whole(1),
@@ -307,7 +331,10 @@ impl State {
             Some(Factor::Constant(weight)) => *weight,
             Some(Factor::Field(field)) => self.number(line, *field)?.unwrap_or(Decimal::whole(1)),
         };
-        value.0.checked_mul(weight.0).map(|product| Decimal(product / Decimal::whole(1).0))
+        value
+            .0
+            .checked_mul(weight.0)
+            .map(|product| Decimal(product / Decimal::whole(1).0))
     }
 
     /// `Some(None)` when absent, `None` when it is no number that can be counted.
@@ -318,7 +345,9 @@ impl State {
         if text.is_empty() {
             return Some(None);
         }
-        Decimal::parse(text, number.shift).filter(|value| *value >= Decimal::ZERO).map(Some)
+        Decimal::parse(text, number.shift)
+            .filter(|value| *value >= Decimal::ZERO)
+            .map(Some)
     }
 
     #[cold]
@@ -326,11 +355,18 @@ impl State {
         if self.first_failing(line, &near.matchers).is_some() {
             return;
         }
-        let ids: Vec<u32> = line.rules.sets.get(near.set).into_iter().flatten().map(|label| match label {
-            Label::Reason(dictionary) | Label::Field(dictionary) => {
-                table.dictionary(*dictionary).intern(failed.text.as_bytes())
-            }
-        }).collect();
+        let ids: Vec<u32> = line
+            .rules
+            .sets
+            .get(near.set)
+            .into_iter()
+            .flatten()
+            .map(|label| match label {
+                Label::Reason(dictionary) | Label::Field(dictionary) => {
+                    table.dictionary(*dictionary).intern(failed.text.as_bytes())
+                }
+            })
+            .collect();
         let series = table.series(near.set, &ids);
         if let Some(count) = table.touch(near.set, series).get_mut(near.offset) {
             *count += 1;
@@ -376,23 +412,21 @@ impl State {
 
     #[inline]
     fn label_anew(&mut self, line: Line<'_>, number: usize, dictionary: &mut Dictionary) -> u32 {
-        let Some(&variable) = line.rules.labelling.get(number) else { return 0 };
-        let Some(Variable::Derived(derived)) = line.rules.variables.get(variable) else {
-            let value = self.value(line, variable);
-            return dictionary.intern(or_unknown(self.text(line, value)));
+        let Some(&variable) = line.rules.labelling.get(number) else {
+            return 0;
         };
-        let input = self.value(line, derived.from);
-        let text = text(line, &mut self.scratch, input);
-        let Some(memo) = self.memos.get_mut(number) else { return 0 };
-        let place = match memo.find(text) {
-            Ok(id) => return id,
-            Err(place) => place,
+        let (input, derived) = match line.rules.variables.get(variable) {
+            Some(Variable::Derived(derived)) => (self.value(line, derived.from), Some(derived)),
+            _ => (self.value(line, variable), None),
         };
-        let key = place.map(|place| (place, MemoEntry::of(text)));
-        let value = self.derive(line, variable, derived, input);
+        let key = Key::of(text(line, &mut self.scratch, input));
+        if let Some(id) = key.and_then(|key| self.memos.get(number)?.find(key)) {
+            return id;
+        }
+        let value = derived.map_or(input, |derived| self.derive(line, variable, derived, input));
         let id = dictionary.intern(or_unknown(self.text(line, value)));
-        if let (Some((place, entry)), Some(memo)) = (key, self.memos.get_mut(number)) {
-            memo.keep(place, MemoEntry { id, ..entry });
+        if let (Some(key), Some(memo)) = (key, self.memos.get_mut(number)) {
+            memo.keep(key, id);
         }
         id
     }
@@ -423,7 +457,9 @@ impl State {
             Some(Variable::Query(of)) => self.part(line, *of, query),
             Some(Variable::Authority(of)) => self.part(line, *of, authority),
             Some(Variable::Parameter(of, name)) => self.parameter(line, *of, name),
-            Some(Variable::Cookie(of, name)) => self.part(line, *of, |text| cookie(text, name.as_bytes())),
+            Some(Variable::Cookie(of, name)) => {
+                self.part(line, *of, |text| cookie(text, name.as_bytes()))
+            }
             Some(Variable::Code(of)) => self.code(line, *of),
             Some(Variable::First(ids)) => ids
                 .iter()
@@ -456,7 +492,9 @@ impl State {
     /// A field of the format, decoded; `-` and empty are absent.
     #[inline]
     fn field(&mut self, line: Line<'_>, slot: usize, escape: escape::Escape) -> Value {
-        let Some(span) = line.spans.get(slot) else { return Value::Absent };
+        let Some(span) = line.spans.get(slot) else {
+            return Value::Absent;
+        };
         match span.of(line.bytes) {
             None | Some(b"" | b"-") => Value::Absent,
             Some(raw) if escape.needs_decoding(raw) => {
@@ -468,9 +506,15 @@ impl State {
 
     /// A part of another value, as the range that `find` names.
     #[inline]
-    fn part(&mut self, line: Line<'_>, of: VarId, find: impl FnOnce(&[u8]) -> Option<(usize, usize)>) -> Value {
+    fn part(
+        &mut self,
+        line: Line<'_>,
+        of: VarId,
+        find: impl FnOnce(&[u8]) -> Option<(usize, usize)>,
+    ) -> Value {
         let whole = self.value(line, of);
-        let Some((start, end)) = find(self.text(line, whole)).filter(|(start, end)| start < end) else {
+        let Some((start, end)) = find(self.text(line, whole)).filter(|(start, end)| start < end)
+        else {
             return Value::Absent;
         };
         within(whole, start, end)
@@ -479,7 +523,9 @@ impl State {
     fn parameter(&mut self, line: Line<'_>, of: VarId, name: &str) -> Value {
         let query = self.value(line, of);
         let text = text(line, &mut self.scratch, query);
-        let Some(raw) = escape::query_parameter(text, name.as_bytes()).filter(|raw| !raw.is_empty()) else {
+        let Some(raw) =
+            escape::query_parameter(text, name.as_bytes()).filter(|raw| !raw.is_empty())
+        else {
             return Value::Absent;
         };
         let plus = escape::Escape::PlusPercent;
@@ -502,7 +548,9 @@ impl State {
             [class @ b'1'..=b'5', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
                 let whole = [*class, *tens, *ones];
                 let named = CODES.iter().find(|code| code.as_bytes() == whole);
-                named.or(CODES.iter().find(|code| code.as_bytes() == [*class, b'x', b'x']))
+                named.or(CODES
+                    .iter()
+                    .find(|code| code.as_bytes() == [*class, b'x', b'x']))
             }
             _ => None,
         };
@@ -525,7 +573,10 @@ impl State {
         if text.is_empty() {
             return self.constant(derived.empty.as_deref());
         }
-        let declared = derived.values.as_ref().is_none_or(|values| values.contains(text));
+        let declared = derived
+            .values
+            .as_ref()
+            .is_none_or(|values| values.contains(text));
         match &derived.other {
             Some(other) if !declared => self.constant(Some(other)),
             _ => value,
@@ -534,12 +585,18 @@ impl State {
 
     /// The first group that took part, or the whole match of a pattern without groups.
     fn first_group(&mut self, line: Line<'_>, id: VarId, regex: &Regex, value: Value) -> Value {
-        let Some(Some(groups)) = self.groups.get_mut(id) else { return Value::Absent };
+        let Some(Some(groups)) = self.groups.get_mut(id) else {
+            return Value::Absent;
+        };
         let text = text(line, &mut self.scratch, value);
         if regex.captures_read(groups, text).is_none() {
             return Value::Absent;
         }
-        let first = if groups.len() == 1 { groups.get(0) } else { (1..groups.len()).find_map(|n| groups.get(n)) };
+        let first = if groups.len() == 1 {
+            groups.get(0)
+        } else {
+            (1..groups.len()).find_map(|n| groups.get(n))
+        };
         first.map_or(Value::Absent, |(start, end)| within(value, start, end))
     }
 
@@ -547,14 +604,18 @@ impl State {
         let start = self.scratch.len();
         match value {
             Value::Scratch(first, last) => {
-                self.scratch.extend_from_within(first as usize..last as usize);
+                self.scratch
+                    .extend_from_within(first as usize..last as usize);
             }
             value => {
                 let text = plain(line, &[], value).unwrap_or_default();
                 self.scratch.extend_from_slice(text);
             }
         }
-        self.scratch.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
+        self.scratch
+            .get_mut(start..)
+            .unwrap_or_default()
+            .make_ascii_lowercase();
         scratch_value(start, self.scratch.len())
     }
 
@@ -698,7 +759,13 @@ fn path_start(target: &[u8]) -> Option<usize> {
     let authority = colon + 3;
     (target.get(colon..authority)? == b"://").then_some(())?;
     let rest = target.get(authority..)?;
-    Some(authority + rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len()))
+    Some(
+        authority
+            + rest
+                .iter()
+                .position(|b| matches!(b, b'/' | b'?'))
+                .unwrap_or(rest.len()),
+    )
 }
 
 fn path(target: &[u8]) -> Option<(usize, usize)> {
@@ -728,52 +795,4 @@ fn cookie(header: &[u8], name: &[u8]) -> Option<(usize, usize)> {
         start += pair.len() + 1;
     }
     None
-}
-
-impl Memo {
-    fn new() -> Memo {
-        Memo { entries: vec![MemoEntry::EMPTY; MEMO_ENTRIES], hasher: RandomState::default() }
-    }
-
-    fn clear(&mut self) {
-        self.entries.fill(MemoEntry::EMPTY);
-    }
-
-    /// The number of `input`, or the place where it may be kept (none for a long input).
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose the place")]
-    fn find(&self, input: &[u8]) -> Result<u32, Option<usize>> {
-        if input.len() > 27 {
-            return Err(None);
-        }
-        let place = self.hasher.hash_one(input) as usize % MEMO_ENTRIES;
-        match self.entries.get(place) {
-            Some(entry) if entry.holds(input) => Ok(entry.id),
-            _ => Err(Some(place)),
-        }
-    }
-
-    fn keep(&mut self, place: usize, entry: MemoEntry) {
-        if let Some(old) = self.entries.get_mut(place) {
-            *old = entry;
-        }
-    }
-}
-
-impl MemoEntry {
-    const EMPTY: MemoEntry = MemoEntry { length: 0, input: [0; 27], id: 0 };
-
-    fn of(input: &[u8]) -> MemoEntry {
-        let mut entry = MemoEntry::EMPTY;
-        if let (Ok(length), Some(copy)) = (u8::try_from(input.len() + 1), entry.input.get_mut(..input.len())) {
-            copy.copy_from_slice(input);
-            entry.length = length;
-        }
-        entry
-    }
-
-    #[inline]
-    fn holds(&self, input: &[u8]) -> bool {
-        usize::from(self.length) == input.len() + 1 && self.input.get(..input.len()) == Some(input)
-    }
 }

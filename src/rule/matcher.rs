@@ -65,7 +65,10 @@ impl Test {
 /// # Errors
 /// The first mistake, pointing into the text.
 pub fn parse(text: &At<String>, vars: &Vars) -> Result<Vec<Matcher>, Diagnostic> {
-    let mut reader = Reader { text: &text.value, at: 0 };
+    let mut reader = Reader {
+        text: &text.value,
+        at: 0,
+    };
     let mut matchers = Vec::new();
     reader.blank();
     let braces = reader.take("{");
@@ -81,7 +84,11 @@ pub fn parse(text: &At<String>, vars: &Vars) -> Result<Vec<Matcher>, Diagnostic>
         }
     }
     reader.blank();
-    if reader.rest().is_empty() { Ok(matchers) } else { Err(reader.expected(text, "the end")) }
+    if reader.rest().is_empty() {
+        Ok(matchers)
+    } else {
+        Err(reader.expected(text, "the end"))
+    }
 }
 
 struct Reader<'t> {
@@ -108,7 +115,10 @@ impl<'t> Reader<'t> {
         let next = self.rest().chars().next().map_or(0, char::len_utf8);
         text.place
             .inside(self.at..self.at + next)
-            .error(format!("expected {what} in matchers"), format!("{what} expected here"))
+            .error(
+                format!("expected {what} in matchers"),
+                format!("{what} expected here"),
+            )
             .help(r#"matchers look like `path="/x", code=~"5..", provider!=""`"#)
     }
 
@@ -131,15 +141,26 @@ impl<'t> Reader<'t> {
         let value = self.string(text, vars)?;
         let test = test(operator, &value).map_err(|error| {
             let place = text.place.inside(from..self.at);
-            place.error(format!("this is not a regular expression: {error}"), "in this matcher")
+            place.error(
+                format!("this is not a regular expression: {error}"),
+                "in this matcher",
+            )
         })?;
         let text = self.text.get(start..self.at).unwrap_or_default().to_owned();
-        Ok(Matcher { field, at, test, text })
+        Ok(Matcher {
+            field,
+            at,
+            test,
+            text,
+        })
     }
 
     /// A quoted string, its escapes and variables resolved.
     fn string(&mut self, text: &At<String>, vars: &Vars) -> Result<String, Diagnostic> {
-        let Some(quote) = ['"', '\'', '`'].into_iter().find(|&q| self.rest().starts_with(q)) else {
+        let Some(quote) = ['"', '\'', '`']
+            .into_iter()
+            .find(|&q| self.rest().starts_with(q))
+        else {
             return Err(self.expected(text, "a quoted string"));
         };
         self.at += 1;
@@ -153,7 +174,10 @@ impl<'t> Reader<'t> {
                     if quote == '`' {
                         return Ok(value);
                     }
-                    let inner = At { value, place: text.place.inside(start..start + offset) };
+                    let inner = At {
+                        value,
+                        place: text.place.inside(start..start + offset),
+                    };
                     return vars.expand(&inner);
                 }
                 '\\' if quote != '`' => match chars.next() {
@@ -175,18 +199,27 @@ fn test(operator: &str, value: &str) -> Result<Test, String> {
     Ok(match operator {
         "=" => Test::Is(value.as_bytes().to_vec()),
         "!=" => Test::IsNot(value.as_bytes().to_vec()),
-        "=~" => alternatives(value).map_or_else(|| anchored(value).map(Test::Matches), |all| Ok(Test::OneOf(all)))?,
-        _ => alternatives(value).map_or_else(|| anchored(value).map(Test::Differs), |all| Ok(Test::NoneOf(all)))?,
+        "=~" => alternatives(value).map_or_else(
+            || anchored(value).map(Test::Matches),
+            |all| Ok(Test::OneOf(all)),
+        )?,
+        _ => alternatives(value).map_or_else(
+            || anchored(value).map(Test::Differs),
+            |all| Ok(Test::NoneOf(all)),
+        )?,
     })
 }
 
 /// `GET|HEAD` needs no regex.
 fn alternatives(pattern: &str) -> Option<Vec<Vec<u8>>> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | ' ' | '|' | ':' | '=' | '&');
-    pattern
-        .chars()
-        .all(plain)
-        .then(|| pattern.split('|').map(|word| word.as_bytes().to_vec()).collect())
+    let plain =
+        |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | ' ' | '|' | ':' | '=' | '&');
+    pattern.chars().all(plain).then(|| {
+        pattern
+            .split('|')
+            .map(|word| word.as_bytes().to_vec())
+            .collect()
+    })
 }
 
 fn anchored(pattern: &str) -> Result<Regex, String> {
@@ -203,14 +236,19 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
             .dfa_size_limit(REGEX_SIZE)
             .build()
     };
-    build(false).or_else(|_| build(true)).map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => "it compiles to more than 4 MiB".to_owned(),
-        error => last_line(&error.to_string()),
-    })
+    build(false)
+        .or_else(|_| build(true))
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "it compiles to more than 4 MiB".to_owned(),
+            error => last_line(&error.to_string()),
+        })
 }
 
 /// The regex crate draws its own picture; only its sentence is wanted here.
 fn last_line(message: &str) -> String {
-    let last = message.lines().rfind(|line| !line.trim().is_empty()).unwrap_or(message);
+    let last = message
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or(message);
     last.trim().trim_start_matches("error: ").to_owned()
 }

@@ -10,6 +10,7 @@
 mod compile;
 mod evaluate;
 pub mod matcher;
+mod memo;
 mod variables;
 mod vars;
 
@@ -88,7 +89,10 @@ enum Amount {
     /// One.
     Line,
     /// A field's number, times the weight.
-    Sum { value: Option<Number>, weight: Option<Factor> },
+    Sum {
+        value: Option<Number>,
+        weight: Option<Factor>,
+    },
     /// The newest number.
     Last(Number),
     /// A number into buckets.

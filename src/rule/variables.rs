@@ -77,8 +77,9 @@ pub(crate) struct Derived {
 }
 
 /// The codes that `code` can be, beside `other`.
-pub(crate) const CODES: [&str; 12] =
-    ["1xx", "2xx", "3xx", "4xx", "429", "499", "500", "502", "503", "504", "5xx", "other"];
+pub(crate) const CODES: [&str; 12] = [
+    "1xx", "2xx", "3xx", "4xx", "429", "499", "500", "502", "503", "504", "5xx", "other",
+];
 
 /// Looks names up and collects what they need.
 pub(crate) struct Variables<'f> {
@@ -137,9 +138,15 @@ impl<'f> Variables<'f> {
 
     fn derivable(&mut self, name: &str) -> Option<VarId> {
         let part = match name {
-            "method" => return Some(self.request_part("request_method", "method", Variable::Method)),
-            "protocol" => return Some(self.request_part("server_protocol", "protocol", Variable::Protocol)),
-            "request_uri" => return Some(self.request_part("request_uri", "target", Variable::Target)),
+            "method" => {
+                return Some(self.request_part("request_method", "method", Variable::Method));
+            }
+            "protocol" => {
+                return Some(self.request_part("server_protocol", "protocol", Variable::Protocol));
+            }
+            "request_uri" => {
+                return Some(self.request_part("request_uri", "target", Variable::Target));
+            }
             "path" => ("uri", Variable::Path as fn(VarId) -> Variable),
             "query" => ("args", Variable::Query as fn(VarId) -> Variable),
             "host" => return Some(self.host()),
@@ -162,12 +169,16 @@ impl<'f> Variables<'f> {
         if let Some(parameter) = name.strip_prefix("arg_") {
             let query = self.named("query")?;
             let parameter = parameter.to_owned();
-            return Some(self.add(format!("{name} {query}"), |_| Variable::Parameter(query, parameter)));
+            return Some(self.add(format!("{name} {query}"), |_| {
+                Variable::Parameter(query, parameter)
+            }));
         }
         if let Some(cookie) = name.strip_prefix("cookie_") {
             let header = self.named("http_cookie")?;
             let cookie = cookie.to_owned();
-            return Some(self.add(format!("{name} {header}"), |_| Variable::Cookie(header, cookie)));
+            return Some(self.add(format!("{name} {header}"), |_| {
+                Variable::Cookie(header, cookie)
+            }));
         }
         is_known_elsewhere(name).then(|| self.absent())
     }
@@ -195,7 +206,9 @@ impl<'f> Variables<'f> {
             }
         }
         let target = self.named("request_uri").expect("derivable");
-        self.add(format!("authority {target}"), |_| Variable::Authority(target))
+        self.add(format!("authority {target}"), |_| {
+            Variable::Authority(target)
+        })
     }
 
     /// The first present of several.
@@ -220,7 +233,13 @@ impl<'f> Variables<'f> {
     /// Every value a label of this entry can have, when they are declared.
     pub(crate) fn declared(&self, id: VarId) -> Option<Vec<String>> {
         match self.list.get(id)? {
-            Variable::Code(_) => Some(CODES.iter().map(ToString::to_string).chain(["unknown".to_owned()]).collect()),
+            Variable::Code(_) => Some(
+                CODES
+                    .iter()
+                    .map(ToString::to_string)
+                    .chain(["unknown".to_owned()])
+                    .collect(),
+            ),
             Variable::Derived(derived) => derived.declared.clone(),
             _ => None,
         }
@@ -229,14 +248,44 @@ impl<'f> Variables<'f> {
 
 /// Names of nginx's log variables that need not be in every format.
 fn is_known_elsewhere(name: &str) -> bool {
-    const PREFIXES: [&str; 8] =
-        ["http_", "sent_http_", "upstream_", "ssl_", "geoip_", "proxy_", "env_", "note_"];
+    const PREFIXES: [&str; 8] = [
+        "http_",
+        "sent_http_",
+        "upstream_",
+        "ssl_",
+        "geoip_",
+        "proxy_",
+        "env_",
+        "note_",
+    ];
     const NAMES: [&str; 27] = [
-        "remote_addr", "remote_user", "remote_ident", "remote_port", "request", "status", "uri", "args",
-        "body_bytes_sent", "bytes_sent", "request_length", "request_time", "scheme", "server_name",
-        "server_addr", "server_port", "connection", "connection_requests", "request_method",
-        "server_protocol", "request_id", "x_edge_location", "x_edge_result_type",
-        "x_edge_response_result_type", "x_edge_detailed_result_type", "time_to_first_byte", "realip_remote_addr",
+        "remote_addr",
+        "remote_user",
+        "remote_ident",
+        "remote_port",
+        "request",
+        "status",
+        "uri",
+        "args",
+        "body_bytes_sent",
+        "bytes_sent",
+        "request_length",
+        "request_time",
+        "scheme",
+        "server_name",
+        "server_addr",
+        "server_port",
+        "connection",
+        "connection_requests",
+        "request_method",
+        "server_protocol",
+        "request_id",
+        "x_edge_location",
+        "x_edge_result_type",
+        "x_edge_response_result_type",
+        "x_edge_detailed_result_type",
+        "time_to_first_byte",
+        "realip_remote_addr",
     ];
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }
@@ -257,8 +306,16 @@ impl<'s, 'f> Scope<'s, 'f> {
         fields: &[FieldDefinition],
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Scope<'s, 'f> {
-        let names = fields.iter().map(|field| field.name.value.clone()).collect();
-        let mut scope = Scope { variables, vars, own: HashMap::new(), names };
+        let names = fields
+            .iter()
+            .map(|field| field.name.value.clone())
+            .collect();
+        let mut scope = Scope {
+            variables,
+            vars,
+            own: HashMap::new(),
+            names,
+        };
         for field in fields {
             match scope.derive(field) {
                 Ok(id) => {
@@ -281,9 +338,14 @@ impl<'s, 'f> Scope<'s, 'f> {
         }
         if self.names.contains(&name.value) {
             let message = format!("field `{}` is used before it is derived", name.value);
-            return Err(name.place.error(message, "derived further down").help("move it up"));
+            return Err(name
+                .place
+                .error(message, "derived further down")
+                .help("move it up"));
         }
-        self.variables.named(&name.value).ok_or_else(|| self.unknown(name))
+        self.variables
+            .named(&name.value)
+            .ok_or_else(|| self.unknown(name))
     }
 
     fn unknown(&self, name: &At<String>) -> Diagnostic {
@@ -306,7 +368,11 @@ impl<'s, 'f> Scope<'s, 'f> {
                 Err(mistake) => mistakes.push(mistake),
             }
         }
-        if mistakes.is_empty() { Ok(ids) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(ids)
+        } else {
+            Err(mistakes)
+        }
     }
 
     fn derive(&mut self, field: &FieldDefinition) -> Result<VarId, Vec<Diagnostic>> {
@@ -319,15 +385,24 @@ impl<'s, 'f> Scope<'s, 'f> {
             }
             FieldSource::Geo { place, of, empty } => {
                 let of = self.resolve(of).map_err(|mistake| vec![mistake])?;
-                let named = Place::ALL.into_iter().find(|known| known.name() == place.value);
+                let named = Place::ALL
+                    .into_iter()
+                    .find(|known| known.name() == place.value);
                 let known = named.ok_or_else(|| {
                     let message = format!("unknown place `{}`", place.value);
                     let error = place.place.error(message, "not a place");
                     vec![error.help("places are `country`, `continent`, `city` and `asn`")]
                 })?;
-                let empty = empty.as_ref().map_or("unknown", |text| &text.value).to_owned();
+                let empty = empty
+                    .as_ref()
+                    .map_or("unknown", |text| &text.value)
+                    .to_owned();
                 let key = format!("place {known:?} {of} {empty}");
-                Ok(self.variables.add(key, |_| Variable::Place { place: known, of, empty }))
+                Ok(self.variables.add(key, |_| Variable::Place {
+                    place: known,
+                    of,
+                    empty,
+                }))
             }
         }
     }
@@ -337,14 +412,20 @@ impl<'s, 'f> Scope<'s, 'f> {
         let from = self.variables.first(from);
         let mut mistakes = Vec::new();
         let regex = self.regex(derivation, &mut mistakes);
-        let values = match derivation.values.as_ref().map(|values| self.vars.list(values)).transpose() {
+        let values = match derivation
+            .values
+            .as_ref()
+            .map(|values| self.vars.list(values))
+            .transpose()
+        {
             Ok(values) => values,
             Err(mistake) => {
                 mistakes.push(mistake);
                 None
             }
         };
-        let mut text = |text: &Option<At<String>>| match text.as_ref().map(|t| self.vars.expand(t)) {
+        let mut text = |text: &Option<At<String>>| match text.as_ref().map(|t| self.vars.expand(t))
+        {
             Some(Ok(text)) => Some(text),
             Some(Err(mistake)) => {
                 mistakes.push(mistake);
@@ -355,16 +436,24 @@ impl<'s, 'f> Scope<'s, 'f> {
         let (other, empty) = (text(&derivation.other), text(&derivation.empty));
         let mut map = HashMap::new();
         for (key, value) in &derivation.map {
-            map.insert(key.as_bytes().to_vec(), text(&Some(value.clone())).unwrap_or_default());
+            map.insert(
+                key.as_bytes().to_vec(),
+                text(&Some(value.clone())).unwrap_or_default(),
+            );
         }
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let declared = values.as_ref().map(|values| declared(values, &other, &empty));
+        let declared = values
+            .as_ref()
+            .map(|values| declared(values, &other, &empty));
         let pattern = regex.as_ref().map(Regex::as_str).unwrap_or_default();
         let mut pairs: Vec<_> = map.iter().collect();
         pairs.sort();
-        let key = format!("derived {from} {pattern:?} {} {pairs:?} {values:?} {other:?} {empty:?}", derivation.lowercase);
+        let key = format!(
+            "derived {from} {pattern:?} {} {pairs:?} {values:?} {other:?} {empty:?}",
+            derivation.lowercase
+        );
         let derived = Derived {
             from,
             regex,
@@ -375,7 +464,9 @@ impl<'s, 'f> Scope<'s, 'f> {
             empty,
             declared,
         };
-        Ok(self.variables.add(key, |_| Variable::Derived(Box::new(derived))))
+        Ok(self
+            .variables
+            .add(key, |_| Variable::Derived(Box::new(derived))))
     }
 
     fn regex(&self, derivation: &Derivation, mistakes: &mut Vec<Diagnostic>) -> Option<Regex> {
@@ -394,7 +485,10 @@ impl<'s, 'f> Scope<'s, 'f> {
 fn declared(values: &[String], other: &Option<String>, empty: &Option<String>) -> Vec<String> {
     let mut all = values.to_vec();
     let unknown = "unknown".to_owned();
-    for word in [other.as_ref(), empty.as_ref().or(Some(&unknown))].into_iter().flatten() {
+    for word in [other.as_ref(), empty.as_ref().or(Some(&unknown))]
+        .into_iter()
+        .flatten()
+    {
         if !all.contains(word) {
             all.push(word.clone());
         }

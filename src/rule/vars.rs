@@ -16,7 +16,10 @@ pub struct Vars {
 impl Vars {
     /// The rule set's defaults, overridden where `overrides` has the name.
     pub fn of(rules: &RuleSetDefinition, overrides: &BTreeMap<String, Var>) -> Vars {
-        let defaults = rules.vars.iter().map(|(name, var)| (name.value.clone(), var.value.clone()));
+        let defaults = rules
+            .vars
+            .iter()
+            .map(|(name, var)| (name.value.clone(), var.value.clone()));
         let mut values: BTreeMap<String, Var> = defaults.collect();
         for (name, value) in overrides {
             values.insert(name.clone(), value.clone());
@@ -64,9 +67,15 @@ impl Vars {
             Var::List(values) => return Ok(values.clone()),
             Var::Text(text) => text,
         };
-        let written = At { value: text.clone(), place: var.place.clone() };
+        let written = At {
+            value: text.clone(),
+            place: var.place.clone(),
+        };
         let Some(name) = text.strip_prefix('$') else {
-            return Err(var.place.error("expected a list of values", "a text").help(format!("write `[\"{text}\"]`")));
+            return Err(var
+                .place
+                .error("expected a list of values", "a text")
+                .help(format!("write `[\"{text}\"]`")));
         };
         match self.values.get(name) {
             Some(Var::List(values)) => Ok(values.clone()),
@@ -89,5 +98,6 @@ fn name_length(text: &str) -> usize {
     if !text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         return 0;
     }
-    text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
+    text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(text.len())
 }

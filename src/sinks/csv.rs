@@ -38,7 +38,8 @@ pub fn write(out: &mut impl Write, stream: &mut dyn SeriesStream) -> io::Result<
 /// `metric,labels` of each row that a window takes.
 fn columns(series: &Current) -> Vec<String> {
     let name = &series.metric.name;
-    let row = |suffix: &str, labels: &str| quoted(&format!("{name}{suffix}")) + "," + &quoted(labels);
+    let row =
+        |suffix: &str, labels: &str| quoted(&format!("{name}{suffix}")) + "," + &quoted(labels);
     let labels = promql(series.pairs());
     let kind = &series.metric.kind;
     if !matches!(kind, Kind::Buckets(_)) {
@@ -49,7 +50,9 @@ fn columns(series: &Current) -> Vec<String> {
         let le = ("le", le.as_str());
         row("_bucket", &promql(series.pairs().chain([le])))
     });
-    bounds.chain([row("_sum", &labels), row("_count", &labels)]).collect()
+    bounds
+        .chain([row("_sum", &labels), row("_count", &labels)])
+        .collect()
 }
 
 /// The values of a cell in the order of [`columns`].
@@ -57,8 +60,14 @@ fn values(kind: &Kind, cell: &[u64]) -> Vec<String> {
     if !matches!(kind, Kind::Buckets(_)) {
         return vec![kind.amount(cell).to_string()];
     }
-    let rest = [kind.observed_sum(cell).to_string(), kind.observations(cell).to_string()];
-    kind.cumulative(cell).map(|(_, n)| n.to_string()).chain(rest).collect()
+    let rest = [
+        kind.observed_sum(cell).to_string(),
+        kind.observations(cell).to_string(),
+    ];
+    kind.cumulative(cell)
+        .map(|(_, n)| n.to_string())
+        .chain(rest)
+        .collect()
 }
 
 /// A cell, in quotes where RFC 4180 wants them.

@@ -34,7 +34,9 @@ pub fn write(out: &mut impl Write, prefix: &str, open: &mut Open<'_>) -> io::Res
     while let Some(series) = Current::next(stream.as_mut(), current.take())? {
         let leaves = leaves(prefix, &series);
         write_series(out, &series, &leaves, stream.as_mut(), &mut shared)?;
-        leaves.iter().try_for_each(|leaf| finish(out, leaf, &mut shared))?;
+        leaves
+            .iter()
+            .try_for_each(|leaf| finish(out, leaf, &mut shared))?;
         current = Some(series);
     }
     Ok(())
@@ -88,7 +90,11 @@ fn write_series(
         let values = values(&series.metric.kind, &cell);
         for leaf in leaves {
             let value = values.get(leaf.value).copied().unwrap_or_default();
-            let waiting = if any_shared { shared.get_mut(&leaf.path) } else { None };
+            let waiting = if any_shared {
+                shared.get_mut(&leaf.path)
+            } else {
+                None
+            };
             match waiting {
                 Some(waiting) => {
                     let sum = waiting.points.entry(start).or_default();
@@ -115,7 +121,9 @@ fn finish(
         return Ok(());
     }
     let points = std::mem::take(&mut waiting.points);
-    points.into_iter().try_for_each(|(start, value)| write_line(out, leaf, value, start))
+    points
+        .into_iter()
+        .try_for_each(|(start, value)| write_line(out, leaf, value, start))
 }
 
 fn write_line(out: &mut impl Write, leaf: &Leaf, value: Decimal, start: i64) -> io::Result<()> {
@@ -126,7 +134,13 @@ fn write_line(out: &mut impl Write, leaf: &Leaf, value: Decimal, start: i64) -> 
 /// Half up.
 fn rounded(value: Decimal) -> Decimal {
     const ONE: i128 = 1_000_000_000;
-    Decimal(value.0.saturating_add(ONE / 2).div_euclid(ONE).saturating_mul(ONE))
+    Decimal(
+        value
+            .0
+            .saturating_add(ONE / 2)
+            .div_euclid(ONE)
+            .saturating_mul(ONE),
+    )
 }
 
 /// The paths that a series feeds, each once.
@@ -138,7 +152,11 @@ fn leaves(prefix: &str, series: &Current) -> Vec<Leaf> {
         for (value, ending) in endings.iter().enumerate() {
             let path = format!("{base}{ending}");
             if seen.insert(path.clone()) {
-                leaves.push(Leaf { path, value, whole: ending == ".sum_us" });
+                leaves.push(Leaf {
+                    path,
+                    value,
+                    whole: ending == ".sum_us",
+                });
             }
         }
     }
@@ -152,8 +170,12 @@ fn endings(series: &Current) -> Vec<String> {
         return vec![String::new()];
     }
     let zeros = series.empty_cell();
-    let bounds = kind.cumulative(&zeros).map(|(le, _)| format!(".le_{}", node(&bound_name(&le))));
-    bounds.chain([".sum_us".to_owned(), ".count".to_owned()]).collect()
+    let bounds = kind
+        .cumulative(&zeros)
+        .map(|(le, _)| format!(".le_{}", node(&bound_name(&le))));
+    bounds
+        .chain([".sum_us".to_owned(), ".count".to_owned()])
+        .collect()
 }
 
 fn bound_name(le: &str) -> String {
@@ -177,13 +199,22 @@ fn bases(prefix: &str, series: &Current) -> Vec<String> {
     let metric = &series.metric;
     let paths: Vec<String> = if metric.graphite.is_empty() {
         let name = metric.name.strip_suffix("_total").unwrap_or(&metric.name);
-        let nodes = [name].into_iter().chain(series.labels.iter().map(String::as_str));
+        let nodes = [name]
+            .into_iter()
+            .chain(series.labels.iter().map(String::as_str));
         vec![nodes.map(node).collect::<Vec<_>>().join(".")]
     } else {
-        metric.graphite.iter().map(|path| filled(path, series)).collect()
+        metric
+            .graphite
+            .iter()
+            .map(|path| filled(path, series))
+            .collect()
     };
     let dot = if prefix.is_empty() { "" } else { "." };
-    paths.into_iter().map(|path| format!("{prefix}{dot}{path}")).collect()
+    paths
+        .into_iter()
+        .map(|path| format!("{prefix}{dot}{path}"))
+        .collect()
 }
 
 /// A path of the metric with its labels in place.
@@ -191,7 +222,10 @@ fn filled(path: &str, series: &Current) -> String {
     let fill = |part: &str| {
         let name_after = part.split_once('}');
         let (name, after) = name_after.unwrap_or((part, ""));
-        let value = series.pairs().find(|(label, _)| *label == name).map_or("", |(_, v)| v);
+        let value = series
+            .pairs()
+            .find(|(label, _)| *label == name)
+            .map_or("", |(_, v)| v);
         node(value) + after
     };
     let nodes = path.split('.').map(|text| {
@@ -205,9 +239,16 @@ fn filled(path: &str, series: &Current) -> String {
 /// A node that no carbon, shell or URL takes for something else.
 fn node(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let node: String =
-        text.chars().take(NODE_BYTES).map(|c| if safe(c) { c } else { '_' }).collect();
-    if node.is_empty() { "_".to_owned() } else { node }
+    let node: String = text
+        .chars()
+        .take(NODE_BYTES)
+        .map(|c| if safe(c) { c } else { '_' })
+        .collect();
+    if node.is_empty() {
+        "_".to_owned()
+    } else {
+        node
+    }
 }
 
 #[cfg(test)]
@@ -282,9 +323,10 @@ mod tests {
     fn paths_without_a_label_hold_the_sum_and_repeated_paths_count_once() {
         let counter = metric("n_total", &["x"], Kind::Count);
         let counter = with_paths(counter, &["n.{x}", "n.all", "n.all"]);
-        let stream = Made::default()
-            .counts(&counter, &["a"], &[(0, 1)])
-            .counts(&counter, &["b"], &[(0, 2)]);
+        let stream =
+            Made::default()
+                .counts(&counter, &["a"], &[(0, 1)])
+                .counts(&counter, &["b"], &[(0, 2)]);
         assert_eq!(
             written(&stream),
             "replay.n.a 1 1383202800\nreplay.n.b 2 1383202800\nreplay.n.all 3 1383202800\n"
@@ -302,7 +344,10 @@ mod tests {
             .counts(&counter, &[&long], &[(0, 3)]);
         let text = written(&stream);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "replay.n.pre-_a_b_c_d____31m__e___x___.count 1 1383202800");
+        assert_eq!(
+            lines[0],
+            "replay.n.pre-_a_b_c_d____31m__e___x___.count 1 1383202800"
+        );
         assert_eq!(lines[1], "replay.n.pre-_x_.count 2 1383202800");
         let node = lines[2].split('.').nth(2).unwrap();
         assert_eq!(node.len(), NODE_BYTES);

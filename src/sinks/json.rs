@@ -37,22 +37,42 @@ pub fn write(
 fn write_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let inputs = summary.inputs.iter().map(input);
     let notices = summary.notices.iter().map(|notice| Quoted(notice));
-    let errors = summary.value_errors.iter().map(|(metric, n)| format!("{}:{n}", Quoted(metric)));
+    let errors = summary
+        .value_errors
+        .iter()
+        .map(|(metric, n)| format!("{}:{n}", Quoted(metric)));
     let time = |time: Option<i64>| or_null(time.map(rfc3339).as_deref());
-    write!(out, "{{\"version\":1,\"step\":{},\"partial\":{}", summary.step, summary.partial)?;
+    write!(
+        out,
+        "{{\"version\":1,\"step\":{},\"partial\":{}",
+        summary.step, summary.partial
+    )?;
     write!(out, ",\n\"notices\":[{}]", list(notices))?;
     write!(out, ",\n\"inputs\":[{}]", list(inputs))?;
     write!(out, ",\n\"value_errors\":{{{}}}", list(errors))?;
     write!(out, ",\"ambiguous_times\":{}", summary.ambiguous_times)?;
     write!(out, ",\"zone\":{}", Quoted(&summary.zone))?;
-    write!(out, ",\"from\":{},\"to\":{}", time(summary.from), time(summary.to))
+    write!(
+        out,
+        ",\"from\":{},\"to\":{}",
+        time(summary.from),
+        time(summary.to)
+    )
 }
 
 fn input(input: &InputSummary) -> String {
-    let rejected = input.rejected.iter().map(|(reason, n)| format!("{}:{n}", Quoted(reason)));
+    let rejected = input
+        .rejected
+        .iter()
+        .map(|(reason, n)| format!("{}:{n}", Quoted(reason)));
     let detected = input.detected.map_or_else(
         || "null".to_owned(),
-        |d| format!("{{\"share_permille\":{},\"lines\":{}}}", d.share_permille, d.lines),
+        |d| {
+            format!(
+                "{{\"share_permille\":{},\"lines\":{}}}",
+                d.share_permille, d.lines
+            )
+        },
     );
     [
         format!("\n{{\"path\":{}", Quoted(&input.path)),
@@ -60,11 +80,17 @@ fn input(input: &InputSummary) -> String {
         format!("\"detected\":{detected}"),
         format!("\"compression\":{}", Quoted(&input.compression)),
         format!("\"bytes\":{},\"lines\":{}", input.bytes, input.lines),
-        format!("\"parsed\":{},\"unparsed\":{}", input.parsed, input.unparsed),
+        format!(
+            "\"parsed\":{},\"unparsed\":{}",
+            input.parsed, input.unparsed
+        ),
         format!("\"skipped\":{}", input.skipped),
         format!("\"rejected\":{{{}}}", list(rejected)),
         format!("\"partial_lines\":{}", input.partial_lines),
-        format!("\"duplicate_of\":{}", or_null(input.duplicate_of.as_deref())),
+        format!(
+            "\"duplicate_of\":{}",
+            or_null(input.duplicate_of.as_deref())
+        ),
         format!("\"error\":{}", or_null(input.error.as_deref())),
         format!("\"samples\":[{}]}}", list(input.samples.iter().map(sample))),
     ]
@@ -87,9 +113,16 @@ fn write_series(
     stream: &mut dyn SeriesStream,
 ) -> io::Result<()> {
     let kind = &series.metric.kind;
-    let labels = series.pairs().map(|(name, value)| format!("{}:{}", Quoted(name), Quoted(value)));
+    let labels = series
+        .pairs()
+        .map(|(name, value)| format!("{}:{}", Quoted(name), Quoted(value)));
     write!(out, "{{\"metric\":{},", Quoted(&series.metric.name))?;
-    write!(out, "\"type\":\"{}\",\"labels\":{{{}}}", type_name(kind), list(labels))?;
+    write!(
+        out,
+        "\"type\":\"{}\",\"labels\":{{{}}}",
+        type_name(kind),
+        list(labels)
+    )?;
     out.write_all(b",\"minutes\":{")?;
     let (mut total, mut cell) = (series.empty_cell(), Vec::new());
     let mut separator = "";
@@ -108,7 +141,9 @@ fn write_value(out: &mut impl Write, kind: &Kind, cell: &[u64]) -> io::Result<()
     if !matches!(kind, Kind::Buckets(_)) {
         return write!(out, "{}", kind.amount(cell));
     }
-    let buckets = kind.cumulative(cell).map(|(le, n)| format!("{}:{n}", Quoted(&le)));
+    let buckets = kind
+        .cumulative(cell)
+        .map(|(le, n)| format!("{}:{n}", Quoted(&le)));
     write!(out, "{{\"buckets\":{{{}}}", list(buckets))?;
     write!(out, ",\"sum\":\"{}\"", kind.observed_sum(cell))?;
     write!(out, ",\"count\":{}}}", kind.observations(cell))
@@ -128,7 +163,10 @@ fn or_null(text: Option<&str>) -> String {
 }
 
 fn list(items: impl Iterator<Item = impl Display>) -> String {
-    items.map(|item| item.to_string()).collect::<Vec<_>>().join(",")
+    items
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 #[cfg(test)]
@@ -147,12 +185,19 @@ mod tests {
 
     fn hour() -> Summary {
         let (from, to) = (Some(SEVEN), Some(SEVEN + 3600));
-        Summary { from, to, step: 60, zone: "UTC".to_owned(), ..Summary::default() }
+        Summary {
+            from,
+            to,
+            step: 60,
+            zone: "UTC".to_owned(),
+            ..Summary::default()
+        }
     }
 
     #[test]
     fn nothing_counted_is_a_whole_document() {
-        let document: Value = serde_json::from_str(&written(&Summary::default(), Made::default())).unwrap();
+        let document: Value =
+            serde_json::from_str(&written(&Summary::default(), Made::default())).unwrap();
         assert_eq!(document["version"], 1);
         assert_eq!(document["from"], Value::Null);
         assert_eq!(document["to"], Value::Null);
@@ -168,9 +213,20 @@ mod tests {
         let seconds = metric("seconds", &[], buckets(&["0.005", "1"]));
         let stream = Made::default()
             .counts(&requests, &["fastly"], &[(6, 2), (7, 3)])
-            .with(&bytes, &[], &[(6, summed(2, "1.5")), (7, summed(1, "0.25"))])
+            .with(
+                &bytes,
+                &[],
+                &[(6, summed(2, "1.5")), (7, summed(1, "0.25"))],
+            )
             .with(&load, &[], &[(6, newest(9, "0.7")), (7, newest(12, "0.3"))])
-            .with(&seconds, &[], &[(6, observed(&[1, 2, 0], "1.1")), (7, observed(&[0, 0, 1], "9"))]);
+            .with(
+                &seconds,
+                &[],
+                &[
+                    (6, observed(&[1, 2, 0], "1.1")),
+                    (7, observed(&[0, 0, 1], "9")),
+                ],
+            );
         let text = written(&hour(), stream);
         let series = text.split_once("\"series\":[\n").unwrap().1;
         assert_eq!(
@@ -186,23 +242,39 @@ mod tests {
     #[test]
     fn hostile_text_comes_back_unchanged() {
         let odd = metric("odd_total", &["label"], Kind::Count);
-        let sample = Sample { offset: 7, line_start: b"\xff\x1b[2J".to_vec(), ..Sample::default() };
+        let sample = Sample {
+            offset: 7,
+            line_start: b"\xff\x1b[2J".to_vec(),
+            ..Sample::default()
+        };
         let input = InputSummary {
             path: HOSTILE.to_owned(),
-            detected: Some(Detected { share_permille: 998, lines: 1000 }),
+            detected: Some(Detected {
+                share_permille: 998,
+                lines: 1000,
+            }),
             rejected: vec![("blank", 3)],
             samples: vec![sample],
             ..InputSummary::default()
         };
-        let summary = Summary { inputs: vec![input], ..hour() };
-        let text = written(&summary, Made::default().counts(&odd, &[HOSTILE], &[(0, 1)]));
+        let summary = Summary {
+            inputs: vec![input],
+            ..hour()
+        };
+        let text = written(
+            &summary,
+            Made::default().counts(&odd, &[HOSTILE], &[(0, 1)]),
+        );
         assert!(!text.contains('\u{1b}') && !text.contains('\0'));
         let document: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(document["series"][0]["labels"]["label"], HOSTILE);
         assert_eq!(document["inputs"][0]["path"], HOSTILE);
         assert_eq!(document["inputs"][0]["rejected"]["blank"], 3);
         assert_eq!(document["inputs"][0]["parser"], Value::Null);
-        assert_eq!(document["inputs"][0]["samples"][0]["line_start"], "\u{fffd}\u{1b}[2J");
+        assert_eq!(
+            document["inputs"][0]["samples"][0]["line_start"],
+            "\u{fffd}\u{1b}[2J"
+        );
     }
 
     proptest! {

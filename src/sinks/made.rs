@@ -29,14 +29,19 @@ impl Made {
         points: &[(i64, Vec<u64>)],
     ) -> Made {
         let labels = labels.iter().map(ToString::to_string).collect();
-        let points = points.iter().map(|(minute, cell)| (SEVEN + minute * 60, cell.clone()));
+        let points = points
+            .iter()
+            .map(|(minute, cell)| (SEVEN + minute * 60, cell.clone()));
         self.series.push((metric.clone(), labels, points.collect()));
         self
     }
 
     /// Appends a series of a counter of records; points as (minute after seven, count).
     pub(super) fn counts(self, metric: &Metric, labels: &[&str], points: &[(i64, u64)]) -> Made {
-        let points: Vec<_> = points.iter().map(|&(minute, n)| (minute, vec![n])).collect();
+        let points: Vec<_> = points
+            .iter()
+            .map(|&(minute, n)| (minute, vec![n]))
+            .collect();
         self.with(metric, labels, &points)
     }
 }
@@ -46,7 +51,10 @@ impl SeriesStream for Made {
         self.next += 1;
         self.point = 0;
         let series = self.series.get(self.next - 1);
-        Ok(series.map(|(metric, labels, _)| Series { metric, labels: labels.clone() }))
+        Ok(series.map(|(metric, labels, _)| Series {
+            metric,
+            labels: labels.clone(),
+        }))
     }
 
     fn next_point(&mut self, cell: &mut Vec<u64>) -> io::Result<Option<i64>> {

@@ -14,6 +14,7 @@ pub mod json;
 pub mod openmetrics;
 pub mod table;
 mod text;
+mod timeline;
 
 #[cfg(test)]
 mod made;
@@ -150,7 +151,11 @@ impl Current {
         let first = same.is_none();
         let labels = series.labels;
         let metric = same.map_or_else(|| series.metric.clone(), |before| before.metric);
-        Ok(Some(Current { metric, labels, first }))
+        Ok(Some(Current {
+            metric,
+            labels,
+            first,
+        }))
     }
 
     /// The next point, its cell as wide as the metric's kind says.

@@ -34,7 +34,11 @@ pub fn write(
             write_head(out, &series)?;
             seen.clear();
         }
-        let mut samples = Samples { out, kind: &series.metric.kind, names: names(&series, &mut seen) };
+        let mut samples = Samples {
+            out,
+            kind: &series.metric.kind,
+            names: names(&series, &mut seen),
+        };
         samples.write(summary, &series, stream)?;
         current = Some(series);
     }
@@ -61,7 +65,11 @@ fn family(series: &Current) -> &str {
 fn names(series: &Current, seen: &mut HashSet<String>) -> Vec<String> {
     let family = family(series);
     let labels = labels(series, seen);
-    let braced = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+    let braced = if labels.is_empty() {
+        String::new()
+    } else {
+        format!("{{{labels}}}")
+    };
     match &series.metric.kind {
         Kind::Count | Kind::Sum => vec![format!("{family}_total{braced}")],
         Kind::Last => vec![format!("{family}{braced}")],
@@ -71,7 +79,10 @@ fn names(series: &Current, seen: &mut HashSet<String>) -> Vec<String> {
             bounds
                 .chain(["+Inf".to_owned()])
                 .map(|le| format!("{family}_bucket{{{labels}{comma}le=\"{le}\"}}"))
-                .chain([format!("{family}_sum{braced}"), format!("{family}_count{braced}")])
+                .chain([
+                    format!("{family}_sum{braced}"),
+                    format!("{family}_count{braced}"),
+                ])
                 .collect()
         }
     }
@@ -98,7 +109,9 @@ fn labels(series: &Current, seen: &mut HashSet<String>) -> String {
 
 /// At most [`LABEL_BYTES`], whole characters.
 fn cut(value: &str) -> &str {
-    value.get(..value.floor_char_boundary(LABEL_BYTES)).unwrap_or(value)
+    value
+        .get(..value.floor_char_boundary(LABEL_BYTES))
+        .unwrap_or(value)
 }
 
 /// HELP texts and label values are escaped alike.
@@ -119,11 +132,14 @@ fn escaped(text: &str) -> String {
 /// `1.0`, `1e+06`.
 pub fn canonical(value: Decimal) -> String {
     let text = value.to_string();
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
+    let (sign, digits) = text
+        .strip_prefix('-')
+        .map_or(("", text.as_str()), |rest| ("-", rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all = format!("{whole}{fraction}");
     let zeros = all.len() - all.trim_start_matches('0').len();
-    let exponent = i128::try_from(whole.len()).unwrap_or(0) - 1 - i128::try_from(zeros).unwrap_or(0);
+    let exponent =
+        i128::try_from(whole.len()).unwrap_or(0) - 1 - i128::try_from(zeros).unwrap_or(0);
     let significant = all.trim_matches('0');
     match exponent {
         _ if significant.is_empty() => "0.0".to_owned(),
@@ -133,7 +149,10 @@ pub fn canonical(value: Decimal) -> String {
             let (first, rest) = significant.split_at_checked(1).unwrap_or((significant, ""));
             let point = if rest.is_empty() { "" } else { "." };
             let minus = if exponent < 0 { '-' } else { '+' };
-            format!("{sign}{first}{point}{rest}e{minus}{:02}", exponent.unsigned_abs())
+            format!(
+                "{sign}{first}{point}{rest}e{minus}{:02}",
+                exponent.unsigned_abs()
+            )
         }
     }
 }
@@ -185,7 +204,11 @@ impl<W: Write> Samples<'_, W> {
             }
             (written, _) => written,
         };
-        if written.is_none_or(|written| written < start) { self.point(total, start) } else { Ok(()) }
+        if written.is_none_or(|written| written < start) {
+            self.point(total, start)
+        } else {
+            Ok(())
+        }
     }
 
     /// All samples of one time.
@@ -201,7 +224,10 @@ impl<W: Write> Samples<'_, W> {
             Kind::Buckets(_) => Some(self.kind.cumulative(cell)),
             _ => None,
         };
-        let buckets = buckets.into_iter().flatten().map(|(_, n)| Decimal::whole(n));
+        let buckets = buckets
+            .into_iter()
+            .flatten()
+            .map(|(_, n)| Decimal::whole(n));
         for (name, value) in self.names.iter().zip(buckets.chain(rest)) {
             writeln!(self.out, "{name} {value} {seconds}")?;
         }
@@ -220,7 +246,12 @@ mod tests {
 
     fn written(mut stream: Made) -> String {
         let (from, to) = (Some(SEVEN), Some(SEVEN + 3600));
-        let summary = Summary { from, to, step: 60, ..Summary::default() };
+        let summary = Summary {
+            from,
+            to,
+            step: 60,
+            ..Summary::default()
+        };
         let mut out = Vec::new();
         write(&mut out, &summary, &mut stream).unwrap();
         String::from_utf8(out).unwrap()
@@ -234,8 +265,16 @@ mod tests {
         Made::default()
             .counts(&beacons, &["akamai"], &[(0, 1)])
             .counts(&beacons, &["fastly"], &[(6, 2), (7, 3), (20, 1)])
-            .with(&bytes, &[], &[(0, summed(1, "1.5")), (1, summed(1, "0.25"))])
-            .with(&load, &[], &[(6, newest(9, "0.7")), (7, newest(12, "-0.3"))])
+            .with(
+                &bytes,
+                &[],
+                &[(0, summed(1, "1.5")), (1, summed(1, "0.25"))],
+            )
+            .with(
+                &load,
+                &[],
+                &[(6, newest(9, "0.7")), (7, newest(12, "-0.3"))],
+            )
             .with(&seconds, &["y"], &[(0, observed(&[1, 2, 0], "1.1"))])
     }
 
@@ -363,9 +402,15 @@ seconds_count{x="y"} 3 1383202860
     }
 
     /// Runs promtool; `None` where it is not installed.
-    #[expect(clippy::disallowed_methods, reason = "asks the program that users will feed")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "asks the program that users will feed"
+    )]
     fn promtool(arguments: &[&std::ffi::OsStr]) -> Option<String> {
-        let output = std::process::Command::new("promtool").args(arguments).output().ok()?;
+        let output = std::process::Command::new("promtool")
+            .args(arguments)
+            .output()
+            .ok()?;
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{error}");
         Some(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -384,7 +429,10 @@ seconds_count{x="y"} 3 1383202860
             .counts(&odd, &["a", &(long + "2")], &[(0, 2)])
             .counts(&help, &[], &[(9, 3)]);
         let directory = tempfile::tempdir().unwrap();
-        let (file, blocks) = (directory.path().join("in.om"), directory.path().join("blocks"));
+        let (file, blocks) = (
+            directory.path().join("in.om"),
+            directory.path().join("blocks"),
+        );
         std::fs::write(&file, written(stream)).unwrap();
         let create = ["tsdb", "create-blocks-from", "openmetrics"].map(AsRef::as_ref);
         let Some(_) = promtool(&[&create[..], &[file.as_ref(), blocks.as_ref()]].concat()) else {
@@ -404,7 +452,10 @@ seconds_count{x="y"} 3 1383202860
             r#"{__name__="odd_total", x="\x00", y="\x00\x00"} 7 1383202860000"#,
             r#""} 8 1383205860000"#,
         ] {
-            assert!(dump.lines().any(|line| line.ends_with(expected)), "{expected} in\n{dump}");
+            assert!(
+                dump.lines().any(|line| line.ends_with(expected)),
+                "{expected} in\n{dump}"
+            );
         }
     }
 }

@@ -75,23 +75,35 @@ impl Job {
 
     /// A reader for the fields that a format's rules want.
     pub(super) fn reader(&self, number: usize) -> Reader {
-        let compiled = self.compiled.get(number).expect("parser numbers come from the job");
+        let compiled = self
+            .compiled
+            .get(number)
+            .expect("parser numbers come from the job");
         compiled.format.reader(&compiled.rules.wanted, &self.zone)
     }
 
     /// What every line holds that any of the formats' rules can take; `None` when lines must not
     /// be skipped.
     pub(super) fn literal(&self, parsers: &[usize]) -> Option<&[u8]> {
-        let mut literals = parsers.iter().map(|&number| self.compiled.get(number)?.rules.literal.as_deref());
+        let mut literals = parsers
+            .iter()
+            .map(|&number| self.compiled.get(number)?.rules.literal.as_deref());
         let first = literals.next()??;
         (self.may_skip && literals.all(|other| other == Some(first))).then_some(first)
     }
 
     /// An input's archive and what was read of it before.
     pub(super) fn open(&self, input: usize) -> Result<(Archive, Vec<u8>), ArchiveError> {
-        let input = self.inputs.get(input).expect("tasks name inputs of the job");
+        let input = self
+            .inputs
+            .get(input)
+            .expect("tasks name inputs of the job");
         if input.kind == InputKind::Stdin {
-            let taken = self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let taken = self
+                .stdin
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             if let Some(opened) = taken {
                 return Ok(opened);
             }
@@ -101,19 +113,27 @@ impl Job {
 
     /// Size of an input's file.
     pub(super) fn size(&self, input: u64) -> u64 {
-        usize::try_from(input).ok().and_then(|input| self.inputs.get(input)).map_or(0, |input| input.size)
+        usize::try_from(input)
+            .ok()
+            .and_then(|input| self.inputs.get(input))
+            .map_or(0, |input| input.size)
     }
 
     /// Why a format did not read a line, in words.
     pub(super) fn explain(&self, input: u64, number: usize, mismatch: Mismatch) -> String {
         let parsers = usize::try_from(input).map_or(&[][..], |input| self.parsers_of(input));
-        let compiled = parsers.get(number).and_then(|&number| self.compiled.get(number));
+        let compiled = parsers
+            .get(number)
+            .and_then(|&number| self.compiled.get(number));
         compiled.map_or_else(String::new, |compiled| compiled.format.explain(mismatch))
     }
 
     /// Adds a worker's values that were no numbers.
     pub(super) fn add_value_errors(&self, errors: &[u64]) {
-        let mut all = self.value_errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .value_errors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if all.len() < errors.len() {
             all.resize(errors.len(), 0);
         }

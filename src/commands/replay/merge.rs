@@ -43,7 +43,9 @@ impl Survey {
         let mut merge = Merge::new(runs.open()?, metrics)?;
         let mut cell = Vec::new();
         loop {
-            let Some((key, metric)) = merge.next_series()? else { break };
+            let Some((key, metric)) = merge.next_series()? else {
+                break;
+            };
             let (key, number) = (key.to_vec(), metric_of(key));
             let mut total = Decimal::ZERO;
             while let Some(start) = merge.next_point(&mut cell)? {
@@ -53,9 +55,15 @@ impl Survey {
             }
             let labels = labels_of(&key);
             for &(label, _) in &metric.label_limits {
-                let value = labels.get(label).filter(|value| !is_declared(metric, label, value));
+                let value = labels
+                    .get(label)
+                    .filter(|value| !is_declared(metric, label, value));
                 if let Some(value) = value {
-                    let known = values.entry((number, label)).or_default().entry(value.clone()).or_default();
+                    let known = values
+                        .entry((number, label))
+                        .or_default()
+                        .entry(value.clone())
+                        .or_default();
                     *known = known.plus(total);
                 }
             }
@@ -86,12 +94,19 @@ impl Survey {
         }
         for ((number, label), totals) in values {
             let limits = metrics.get(number).map(|metric| &metric.label_limits);
-            let limit = limits.and_then(|limits| limits.iter().find(|(at, _)| *at == label)).map(|(_, limit)| *limit);
-            let Some(limit) = limit.filter(|&limit| totals.len() > limit) else { continue };
+            let limit = limits
+                .and_then(|limits| limits.iter().find(|(at, _)| *at == label))
+                .map(|(_, limit)| *limit);
+            let Some(limit) = limit.filter(|&limit| totals.len() > limit) else {
+                continue;
+            };
             let mut sorted: Vec<(Vec<u8>, Decimal)> = totals.into_iter().collect();
             sorted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             sorted.truncate(limit);
-            self.kept_values.insert((number, label), sorted.into_iter().map(|(value, _)| value).collect());
+            self.kept_values.insert(
+                (number, label),
+                sorted.into_iter().map(|(value, _)| value).collect(),
+            );
         }
     }
 
@@ -104,12 +119,19 @@ impl Survey {
     fn shown_as(&self, key: &[u8], metric: &Metric) -> Option<Vec<u8>> {
         let number = metric_of(key);
         let labels = labels_of(key);
-        let beyond = has_undeclared(metric, &labels) && self.kept.get(&number).is_some_and(|kept| !kept.contains(key));
+        let beyond = has_undeclared(metric, &labels)
+            && self
+                .kept
+                .get(&number)
+                .is_some_and(|kept| !kept.contains(key));
         let mut builder = KeyBuilder::default();
         builder.start(number);
         let mut changed = false;
         for (label, value) in labels.iter().enumerate() {
-            let dropped = self.kept_values.get(&(number, label)).is_some_and(|kept| !kept.contains(value));
+            let dropped = self
+                .kept_values
+                .get(&(number, label))
+                .is_some_and(|kept| !kept.contains(value));
             let collapse = (beyond || dropped) && !is_declared(metric, label, value);
             changed |= collapse;
             builder.label(if collapse { OTHER.as_bytes() } else { value });
@@ -123,8 +145,12 @@ impl Survey {
         let mut points: BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u64>>> = BTreeMap::new();
         let (mut cell, mut bytes) = (Vec::new(), 0);
         loop {
-            let Some((key, metric)) = merge.next_series()? else { break };
-            let Some(shown) = self.shown_as(key, metric) else { continue };
+            let Some((key, metric)) = merge.next_series()? else {
+                break;
+            };
+            let Some(shown) = self.shown_as(key, metric) else {
+                continue;
+            };
             let series = points.entry(shown).or_default();
             while let Some(start) = merge.next_point(&mut cell)? {
                 let known = series.entry(start).or_insert_with(|| {
@@ -149,7 +175,9 @@ fn write_points(
 ) -> io::Result<()> {
     into.spill_with(|out| {
         for (key, series) in points {
-            let Some(metric) = metrics.get(metric_of(key)) else { continue };
+            let Some(metric) = metrics.get(metric_of(key)) else {
+                continue;
+            };
             let cells: Vec<(i64, Vec<u8>)> = series
                 .iter()
                 .map(|(&start, cell)| {
@@ -158,7 +186,13 @@ fn write_points(
                     (start, encoded)
                 })
                 .collect();
-            let mut encoded: Vec<Point<'_>> = cells.iter().map(|(start, cell)| Point { start: *start, cell }).collect();
+            let mut encoded: Vec<Point<'_>> = cells
+                .iter()
+                .map(|(start, cell)| Point {
+                    start: *start,
+                    cell,
+                })
+                .collect();
             run::write_series(out, key, &mut encoded, &metric.kind)?;
         }
         Ok(())
@@ -171,7 +205,10 @@ fn is_declared(metric: &Metric, label: usize, value: &[u8]) -> bool {
 }
 
 fn has_undeclared(metric: &Metric, labels: &[Vec<u8>]) -> bool {
-    labels.iter().enumerate().any(|(label, value)| !is_declared(metric, label, value))
+    labels
+        .iter()
+        .enumerate()
+        .any(|(label, value)| !is_declared(metric, label, value))
 }
 
 /// The merged runs for an output.
@@ -182,22 +219,35 @@ pub(super) struct Stream<'s> {
 
 impl<'s> Stream<'s> {
     /// All runs from the start; `overflow` holds those that [`Survey::collapse`] wrote.
-    pub(super) fn open(runs: &Runs, overflow: &Runs, survey: &'s Survey, metrics: &'s [Metric]) -> io::Result<Stream<'s>> {
+    pub(super) fn open(
+        runs: &Runs,
+        overflow: &Runs,
+        survey: &'s Survey,
+        metrics: &'s [Metric],
+    ) -> io::Result<Stream<'s>> {
         let mut all = runs.open()?;
         all.extend(overflow.open()?);
-        Ok(Stream { merge: Merge::new(all, metrics)?, survey })
+        Ok(Stream {
+            merge: Merge::new(all, metrics)?,
+            survey,
+        })
     }
 }
 
 impl SeriesStream for Stream<'_> {
     fn next_series(&mut self) -> io::Result<Option<Series<'_>>> {
         loop {
-            let Some((key, metric)) = self.merge.next_series()? else { return Ok(None) };
+            let Some((key, metric)) = self.merge.next_series()? else {
+                return Ok(None);
+            };
             if self.survey.overflows() && self.survey.shown_as(key, metric).is_some() {
                 continue;
             }
             let labels = labels_of(key);
-            let labels = labels.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect();
+            let labels = labels
+                .iter()
+                .map(|value| String::from_utf8_lossy(value).into_owned())
+                .collect();
             return Ok(Some(Series { metric, labels }));
         }
     }

@@ -38,14 +38,19 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Done, Failure> {
     let (job, notices) = (prepared.job, prepared.notices);
     let tallies = count(&job, prepared.threads)?;
     job.progress.finish_and_clear();
-    let errors: Vec<String> = tallies.values().filter_map(|tally| tally.error.clone()).collect();
+    let errors: Vec<String> = tallies
+        .values()
+        .filter_map(|tally| tally.error.clone())
+        .collect();
     if !errors.is_empty() && !args.partial {
         return Err(Failure::Inputs(errors));
     }
     let survey = Survey::of(&job.runs, &job.metrics).context("cannot read the counts back")?;
     let overflow = Runs::default();
     if survey.overflows() {
-        survey.collapse(&job.runs, &job.metrics, &overflow).context("cannot write counts to the temporary folder")?;
+        survey
+            .collapse(&job.runs, &job.metrics, &overflow)
+            .context("cannot write counts to the temporary folder")?;
     }
     let partial = !errors.is_empty();
     let summary = summary(&job, tallies, &survey, notices, partial, args);
@@ -53,7 +58,11 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Done, Failure> {
     for error in &errors {
         say(&format!("error: {error}"));
     }
-    Ok(if partial { Done::Incomplete } else { Done::Complete })
+    Ok(if partial {
+        Done::Incomplete
+    } else {
+        Done::Complete
+    })
 }
 
 /// Lets the workers count; what became of the lines of each input.
@@ -64,7 +73,9 @@ fn count(job: &Job, threads: usize) -> Result<HashMap<usize, FileTally>, Failure
             .map(|_| scope.spawn(|| worker::work(job, &next)))
             .collect();
         let own = worker::work(job, &next);
-        let others = workers.into_iter().map(|worker| worker.join().expect("a worker does not panic"));
+        let others = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("a worker does not panic"));
         std::iter::once(own).chain(others).collect()
     });
     let mut tallies: HashMap<usize, FileTally> = HashMap::new();
@@ -92,8 +103,15 @@ fn summary(
         input_summary(job, number, tally)
     });
     let inputs = inputs.collect();
-    let errors = job.value_errors.lock().unwrap_or_else(PoisonError::into_inner);
-    let value_errors = job.metrics.iter().zip(errors.iter()).filter(|(_, n)| **n > 0);
+    let errors = job
+        .value_errors
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let value_errors = job
+        .metrics
+        .iter()
+        .zip(errors.iter())
+        .filter(|(_, n)| **n > 0);
     Summary {
         inputs,
         from: survey.from,
@@ -101,7 +119,9 @@ fn summary(
         step: steps.seconds(),
         partial,
         notices,
-        value_errors: value_errors.map(|(metric, &n)| (metric.name.clone(), n)).collect(),
+        value_errors: value_errors
+            .map(|(metric, &n)| (metric.name.clone(), n))
+            .collect(),
         ambiguous_times: ambiguous,
         zone: args.parsers.timezone.clone(),
     }
@@ -109,16 +129,27 @@ fn summary(
 
 fn input_summary(job: &Job, number: usize, tally: FileTally) -> InputSummary {
     let input = job.inputs.get(number).expect("numbers of the job's inputs");
-    let name = |number: &usize| job.compiled.get(*number).map(|compiled| compiled.format.name.clone());
+    let name = |number: &usize| {
+        job.compiled
+            .get(*number)
+            .map(|compiled| compiled.format.name.clone())
+    };
     let parsers: Vec<String> = input.parsers.iter().filter_map(name).collect();
-    let rejected = Rejection::ALL.iter().zip(tally.counts.rejected).filter(|(_, n)| *n > 0);
+    let rejected = Rejection::ALL
+        .iter()
+        .zip(tally.counts.rejected)
+        .filter(|(_, n)| *n > 0);
     let samples = tally.sampler.samples.into_iter().map(|unread| Sample {
         offset: unread.offset,
         line_start: unread.start,
         reason: unread.reason,
         at: unread.at,
     });
-    let path = |number: usize| job.inputs.get(number).map(|input| input.path.to_string_lossy().into_owned());
+    let path = |number: usize| {
+        job.inputs
+            .get(number)
+            .map(|input| input.path.to_string_lossy().into_owned())
+    };
     InputSummary {
         path: path(number).unwrap_or_default(),
         parser: (!parsers.is_empty()).then(|| parsers.join(",")),
@@ -126,7 +157,11 @@ fn input_summary(job: &Job, number: usize, tally: FileTally) -> InputSummary {
             share_permille: u32::try_from(fit.read * 1000 / fit.lines.max(1)).unwrap_or(1000),
             lines: fit.lines,
         }),
-        compression: if tally.compression.is_empty() { "plain".to_owned() } else { tally.compression },
+        compression: if tally.compression.is_empty() {
+            "plain".to_owned()
+        } else {
+            tally.compression
+        },
         bytes: tally.bytes,
         lines: tally.counts.lines(),
         parsed: tally.counts.parsed,
@@ -140,7 +175,13 @@ fn input_summary(job: &Job, number: usize, tally: FileTally) -> InputSummary {
     }
 }
 
-fn write(job: &Job, overflow: &Runs, survey: &Survey, summary: &Summary, args: &ReplayArgs) -> Result<(), Failure> {
+fn write(
+    job: &Job,
+    overflow: &Runs,
+    survey: &Survey,
+    summary: &Summary,
+    args: &ReplayArgs,
+) -> Result<(), Failure> {
     if args.output != Output::Table {
         for notice in &summary.notices {
             say(&format!("note: {}", Untrusted(notice.as_bytes())));
@@ -149,9 +190,13 @@ fn write(job: &Job, overflow: &Runs, survey: &Survey, summary: &Summary, args: &
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let open = || Stream::open(&job.runs, overflow, survey, &job.metrics);
     let written = match args.output {
-        Output::Json => open().and_then(|mut stream| sinks::json::write(&mut out, summary, &mut stream)),
+        Output::Json => {
+            open().and_then(|mut stream| sinks::json::write(&mut out, summary, &mut stream))
+        }
         Output::Csv => open().and_then(|mut stream| sinks::csv::write(&mut out, &mut stream)),
-        Output::Openmetrics => open().and_then(|mut stream| sinks::openmetrics::write(&mut out, summary, &mut stream)),
+        Output::Openmetrics => {
+            open().and_then(|mut stream| sinks::openmetrics::write(&mut out, summary, &mut stream))
+        }
         Output::Graphite => {
             let prefix = prefix(args.prefix.as_deref().unwrap_or_default());
             let mut reopen = || -> io::Result<Box<dyn SeriesStream + '_>> { Ok(Box::new(open()?)) };
@@ -159,9 +204,17 @@ fn write(job: &Job, overflow: &Runs, survey: &Survey, summary: &Summary, args: &
         }
         Output::Table => open().and_then(|mut stream| {
             let zone = times::zone(&args.parsers.timezone);
-            let (from, to) = (summary.from.unwrap_or_default(), summary.to.unwrap_or_default());
+            let (from, to) = (
+                summary.from.unwrap_or_default(),
+                summary.to.unwrap_or_default(),
+            );
             let format_time = |seconds| times::shown(seconds, from, to, &zone);
-            let options = TableOptions { width: width(), color: color(), unicode: unicode(), format_time: &format_time };
+            let options = TableOptions {
+                width: width(),
+                color: color(),
+                unicode: unicode(),
+                format_time: &format_time,
+            };
             sinks::table::write(&mut out, summary, &mut stream, &options)
         }),
     };
@@ -174,12 +227,24 @@ fn write(job: &Job, overflow: &Runs, survey: &Survey, summary: &Summary, args: &
 /// `{host}` stands for this host's name.
 fn prefix(text: &str) -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name.trim().chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let name: String = name
+        .trim()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
     text.replace("{host}", if name.is_empty() { "localhost" } else { &name })
 }
 
 fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
     columns.unwrap_or(100).clamp(60, 200)
 }
 
@@ -189,6 +254,13 @@ fn color() -> bool {
 
 /// A UTF-8 locale, or none named.
 fn unicode() -> bool {
-    let named = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    named.is_none_or(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"))
+    let named = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    named.is_none_or(|locale| {
+        locale
+            .to_ascii_lowercase()
+            .replace('-', "")
+            .contains("utf8")
+    })
 }

@@ -40,11 +40,27 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
     let range = times::range(args.since.as_deref(), args.until.as_deref(), &zone)?;
     let labels = path_labels(&args.label)?;
     let named = engine.parsers(&args.parser)?;
-    let limits = Limits { ratio: args.max_ratio, ..Limits::default() };
-    let found = expand(&args.paths).map_err(|errors| Failure::Inputs(errors.iter().map(ToString::to_string).collect()))?;
-    let same = if args.keep_duplicates { vec![None; found.len()] } else { duplicates(&found, limits) };
+    let limits = Limits {
+        ratio: args.max_ratio,
+        ..Limits::default()
+    };
+    let found = expand(&args.paths)
+        .map_err(|errors| Failure::Inputs(errors.iter().map(ToString::to_string).collect()))?;
+    let same = if args.keep_duplicates {
+        vec![None; found.len()]
+    } else {
+        duplicates(&found, limits)
+    };
     let mut stdin = None;
-    let chosen = choose(&engine, &named, &found, &same, limits, args.partial, &mut stdin)?;
+    let chosen = choose(
+        &engine,
+        &named,
+        &found,
+        &same,
+        limits,
+        args.partial,
+        &mut stdin,
+    )?;
     let selection = Selection {
         metrics: args.metric.clone(),
         by: args.by.clone(),
@@ -52,25 +68,42 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
     };
     let (compiled, metrics) = engine.compile(&chosen.parsers, &selection)?;
     let threads = threads(args);
-    let inputs: Vec<ReplayInput> = found.iter().zip(same).zip(chosen.inputs).map(|((input, same), choice)| ReplayInput {
-        path: input.path.clone(),
-        kind: input.kind,
-        size: input.size,
-        parsers: choice.parsers,
-        detected: choice.fit,
-        duplicate_of: same,
-        plain: choice.plain,
-    }).collect();
-    let stateful: Vec<bool> = compiled.iter().map(|compiled| compiled.format.is_stateful()).collect();
+    let inputs: Vec<ReplayInput> = found
+        .iter()
+        .zip(same)
+        .zip(chosen.inputs)
+        .map(|((input, same), choice)| ReplayInput {
+            path: input.path.clone(),
+            kind: input.kind,
+            size: input.size,
+            parsers: choice.parsers,
+            detected: choice.fit,
+            duplicate_of: same,
+            plain: choice.plain,
+        })
+        .collect();
+    let stateful: Vec<bool> = compiled
+        .iter()
+        .map(|compiled| compiled.format.is_stateful())
+        .collect();
     let tasks = tasks(&inputs, &stateful, threads);
-    let archives = inputs.iter().filter(|input| !input.plain && input.duplicate_of.is_none()).count();
+    let archives = inputs
+        .iter()
+        .filter(|input| !input.plain && input.duplicate_of.is_none())
+        .count();
     let mut notices = std::mem::take(&mut engine.notices);
-    if !metrics.iter().any(|metric| metric.labels.iter().any(|label| label == "country")) {
+    if !metrics
+        .iter()
+        .any(|metric| metric.labels.iter().any(|label| label == "country"))
+    {
         notices.clear();
     }
     notices.extend(duplicate_notices(&inputs));
     let job = Job {
-        labels: found.iter().map(|input| label_values(input, &labels)).collect(),
+        labels: found
+            .iter()
+            .map(|input| label_values(input, &labels))
+            .collect(),
         progress: progress(&inputs),
         inputs,
         tasks,
@@ -84,13 +117,20 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
         may_skip: !args.metric.is_empty(),
         limits,
         line_bytes: usize::try_from(args.line_bytes).unwrap_or(1 << 20),
-        memory_per_worker: usize::try_from(args.memory).unwrap_or(24).saturating_mul(1 << 20) / threads,
+        memory_per_worker: usize::try_from(args.memory)
+            .unwrap_or(24)
+            .saturating_mul(1 << 20)
+            / threads,
         overlap: archives < threads,
         runs: Runs::default(),
         stdin: Mutex::new(stdin),
         value_errors: Mutex::default(),
     };
-    Ok(Prepared { job, threads, notices })
+    Ok(Prepared {
+        job,
+        threads,
+        notices,
+    })
 }
 
 fn threads(args: &ReplayArgs) -> usize {
@@ -104,19 +144,37 @@ fn path_labels(texts: &[String]) -> Result<Vec<(String, Regex)>, Vec<Diagnostic>
     for text in texts {
         let place = Place::argument("--label", text);
         let Some((name, pattern)) = text.split_once("=@") else {
-            mistakes.push(place.error("expected NAME=@REGEX", "no `=@`").help(r"--label 'host=@/([^/]+)/access\.log'"));
+            mistakes.push(
+                place
+                    .error("expected NAME=@REGEX", "no `=@`")
+                    .help(r"--label 'host=@/([^/]+)/access\.log'"),
+            );
             continue;
         };
-        let name_ok = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
+        let name_ok = !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !name.starts_with(|c: char| c.is_ascii_digit());
         if !name_ok {
-            mistakes.push(place.inside(0..name.len()).error(format!("`{name}` cannot be a label"), "not a label name"));
+            mistakes.push(
+                place
+                    .inside(0..name.len())
+                    .error(format!("`{name}` cannot be a label"), "not a label name"),
+            );
         }
         match Regex::new(pattern) {
             Ok(regex) => labels.push((name.to_owned(), regex)),
-            Err(_) => mistakes.push(place.inside(name.len() + 2..text.len()).error("this is not a regular expression", "in this pattern")),
+            Err(_) => mistakes.push(
+                place
+                    .inside(name.len() + 2..text.len())
+                    .error("this is not a regular expression", "in this pattern"),
+            ),
         }
     }
-    if mistakes.is_empty() { Ok(labels) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(labels)
+    } else {
+        Err(mistakes)
+    }
 }
 
 fn label_values(input: &Input, labels: &[(String, Regex)]) -> Vec<Vec<u8>> {
@@ -125,16 +183,34 @@ fn label_values(input: &Input, labels: &[(String, Regex)]) -> Vec<Vec<u8>> {
         let groups = regex.captures(path)?;
         Some(groups.get(1).or(groups.get(0))?.as_bytes().to_vec())
     };
-    labels.iter().map(|label| value(label).unwrap_or_default()).collect()
+    labels
+        .iter()
+        .map(|label| value(label).unwrap_or_default())
+        .collect()
 }
 
 /// One task for each input, several for a large plain file when there are threads for them.
 fn tasks(inputs: &[ReplayInput], stateful: &[bool], threads: usize) -> Vec<Task> {
     let mut tasks = Vec::new();
-    for (number, input) in inputs.iter().enumerate().filter(|(_, input)| input.duplicate_of.is_none()) {
-        let whole = input.parsers.iter().any(|&parser| stateful.get(parser) == Some(&true));
-        if threads == 1 || whole || !input.plain || input.kind == InputKind::Stdin || input.size < SPLIT_FROM {
-            tasks.push(Task { input: number, range: None });
+    for (number, input) in inputs
+        .iter()
+        .enumerate()
+        .filter(|(_, input)| input.duplicate_of.is_none())
+    {
+        let whole = input
+            .parsers
+            .iter()
+            .any(|&parser| stateful.get(parser) == Some(&true));
+        if threads == 1
+            || whole
+            || !input.plain
+            || input.kind == InputKind::Stdin
+            || input.size < SPLIT_FROM
+        {
+            tasks.push(Task {
+                input: number,
+                range: None,
+            });
             continue;
         }
         let parts = (input.size / RANGE).clamp(1, threads as u64 * 16);
@@ -142,7 +218,10 @@ fn tasks(inputs: &[ReplayInput], stateful: &[bool], threads: usize) -> Vec<Task>
         for start in (0..parts).map(|part| part * length) {
             let last = start + length >= input.size;
             let end = if last { u64::MAX } else { start + length };
-            tasks.push(Task { input: number, range: Some(start..end) });
+            tasks.push(Task {
+                input: number,
+                range: Some(start..end),
+            });
             if last {
                 break;
             }
@@ -152,10 +231,20 @@ fn tasks(inputs: &[ReplayInput], stateful: &[bool], threads: usize) -> Vec<Task>
 }
 
 fn duplicate_notices(inputs: &[ReplayInput]) -> Vec<String> {
-    let shown = |input: &ReplayInput| crate::diagnostic::Untrusted(input.path.as_os_str().as_encoded_bytes()).to_string();
-    let repeated = inputs.iter().filter_map(|input| Some((input, inputs.get(input.duplicate_of?)?)));
+    let shown = |input: &ReplayInput| {
+        crate::diagnostic::Untrusted(input.path.as_os_str().as_encoded_bytes()).to_string()
+    };
+    let repeated = inputs
+        .iter()
+        .filter_map(|input| Some((input, inputs.get(input.duplicate_of?)?)));
     repeated
-        .map(|(input, first)| format!("{} has the same content as {} and is counted once (--keep-duplicates counts both)", shown(input), shown(first)))
+        .map(|(input, first)| {
+            format!(
+                "{} has the same content as {} and is counted once (--keep-duplicates counts both)",
+                shown(input),
+                shown(first)
+            )
+        })
         .collect()
 }
 
@@ -165,8 +254,13 @@ fn progress(inputs: &[ReplayInput]) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let total = inputs.iter().filter(|input| input.duplicate_of.is_none()).map(|input| input.size).sum();
+    let total = inputs
+        .iter()
+        .filter(|input| input.duplicate_of.is_none())
+        .map(|input| input.size)
+        .sum();
     let bar = ProgressBar::new(total);
-    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left");
+    let style =
+        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -29,14 +29,22 @@ impl Runs {
     }
 
     /// Writes one run into the temporary folder.
-    pub(super) fn spill_with(&self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn spill_with(
+        &self,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let path = {
-            let mut folder = self.folder.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut folder = self
+                .folder
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             if folder.is_none() {
                 *folder = Some(tempfile::Builder::new().prefix("beacontail-").tempdir()?);
             }
             let runs = self.lock();
-            let folder = folder.as_ref().ok_or_else(|| io::Error::other("no temporary folder"))?;
+            let folder = folder
+                .as_ref()
+                .ok_or_else(|| io::Error::other("no temporary folder"))?;
             let path = folder.path().join(format!("run-{}", runs.len()));
             drop(runs);
             self.lock().push(Run::Spilled(path.clone()));
@@ -69,13 +77,17 @@ impl Runs {
             .map(|run| -> io::Result<Box<dyn BufRead>> {
                 Ok(match run {
                     Run::Memory(bytes) => Box::new(Cursor::new(bytes.clone())),
-                    Run::Spilled(path) => Box::new(BufReader::with_capacity(1 << 14, File::open(path)?)),
+                    Run::Spilled(path) => {
+                        Box::new(BufReader::with_capacity(1 << 14, File::open(path)?))
+                    }
                 })
             })
             .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Run>> {
-        self.runs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.runs
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -50,12 +50,25 @@ pub(super) struct Unread {
 
 impl Sampler {
     /// Keeps the line if it is among the first.
-    pub(super) fn take(&mut self, line: &[u8], offset: u64, reason: impl FnOnce() -> String, at: u32) {
-        if self.samples.len() >= SAMPLES && self.samples.last().is_some_and(|last| last.offset < offset) {
+    pub(super) fn take(
+        &mut self,
+        line: &[u8],
+        offset: u64,
+        reason: impl FnOnce() -> String,
+        at: u32,
+    ) {
+        if self.samples.len() >= SAMPLES
+            && self.samples.last().is_some_and(|last| last.offset < offset)
+        {
             return;
         }
         let start = line.get(..SAMPLE_BYTES).unwrap_or(line).to_vec();
-        self.samples.push(Unread { offset, start, reason: reason(), at: at as usize });
+        self.samples.push(Unread {
+            offset,
+            start,
+            reason: reason(),
+            at: at as usize,
+        });
         self.sort();
     }
 

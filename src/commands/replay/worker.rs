@@ -26,8 +26,15 @@ pub(super) enum WorkerError {
 }
 
 /// Works through the job's queue; returns what became of the lines of each input.
-pub(super) fn work(job: &Job, next: &AtomicUsize) -> Result<HashMap<usize, FileTally>, WorkerError> {
-    let mut worker = Worker { job, pipelines: HashMap::new(), tallies: HashMap::new() };
+pub(super) fn work(
+    job: &Job,
+    next: &AtomicUsize,
+) -> Result<HashMap<usize, FileTally>, WorkerError> {
+    let mut worker = Worker {
+        job,
+        pipelines: HashMap::new(),
+        tallies: HashMap::new(),
+    };
     while let Some(task) = job.tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
         worker.task(task)?;
     }
@@ -44,7 +51,9 @@ struct Worker<'j> {
 impl Worker<'_> {
     fn task(&mut self, task: &Task) -> Result<(), WorkerError> {
         let job = self.job;
-        let Some(input) = job.inputs.get(task.input) else { return Ok(()) };
+        let Some(input) = job.inputs.get(task.input) else {
+            return Ok(());
+        };
         let mut lines = self.lines(task.input);
         let result = match &task.range {
             Some(range) => lines.ranges(&input.path, range.clone()),
@@ -66,7 +75,10 @@ impl Worker<'_> {
     fn lines(&mut self, input: usize) -> Lines<'_> {
         let job = self.job;
         let parsers = job.parsers_of(input);
-        let pipeline = self.pipelines.entry(parsers.to_vec()).or_insert_with(|| pipeline(job, parsers));
+        let pipeline = self
+            .pipelines
+            .entry(parsers.to_vec())
+            .or_insert_with(|| pipeline(job, parsers));
         pipeline.counts = crate::pipeline::LineCounts::default();
         if let Some(labels) = job.labels.get(input).filter(|labels| !labels.is_empty()) {
             for counter in pipeline.counters() {
@@ -77,7 +89,14 @@ impl Worker<'_> {
             counter.restart(job.reader(number));
         }
         let tally = self.tallies.entry(input).or_default();
-        Lines { job, pipeline, tally, spill_error: None, consumed: 0, input: input as u64 }
+        Lines {
+            job,
+            pipeline,
+            tally,
+            spill_error: None,
+            consumed: 0,
+            input: input as u64,
+        }
     }
 
     /// Hands all counts over.
@@ -86,7 +105,9 @@ impl Worker<'_> {
         for (_, mut pipeline) in self.pipelines {
             for counter in pipeline.counters() {
                 job.add_value_errors(counter.evaluator().value_errors());
-                job.runs.keep(&mut counter.table).map_err(WorkerError::Spill)?;
+                job.runs
+                    .keep(&mut counter.table)
+                    .map_err(WorkerError::Spill)?;
             }
         }
         Ok(self.tallies)
@@ -96,11 +117,23 @@ impl Worker<'_> {
 fn pipeline(job: &Job, parsers: &[usize]) -> Pipeline<Steps> {
     let counters = parsers.iter().filter_map(|&number| {
         let compiled = job.compiled.get(number)?;
-        let environment = Environment { trusted: job.trusted.clone(), file_labels: Vec::new() };
-        let evaluator = Evaluator::new(compiled.rules.clone(), environment, GeoCache::new(job.geo.clone()));
+        let environment = Environment {
+            trusted: job.trusted.clone(),
+            file_labels: Vec::new(),
+        };
+        let evaluator = Evaluator::new(
+            compiled.rules.clone(),
+            environment,
+            GeoCache::new(job.geo.clone()),
+        );
         Some(Counter::new(job.reader(number), evaluator))
     });
-    Pipeline::new(counters.collect(), job.range, job.steps.clone(), job.literal(parsers))
+    Pipeline::new(
+        counters.collect(),
+        job.range,
+        job.steps.clone(),
+        job.literal(parsers),
+    )
 }
 
 /// The lines of one task on their way through a pipeline.
@@ -136,7 +169,11 @@ impl Lines<'_> {
         let mut head = io::Cursor::new(head);
         let read = |buffer: &mut [u8]| {
             let ready = io::Read::read(&mut head, buffer).unwrap_or_default();
-            if ready > 0 { Ok(ready) } else { archive.read(buffer) }
+            if ready > 0 {
+                Ok(ready)
+            } else {
+                archive.read(buffer)
+            }
         };
         let mut blocks = Blocks::new(read, self.job.line_bytes);
         while let Some(block) = blocks.next_block()? {
@@ -187,9 +224,15 @@ impl Lines<'_> {
                 let (tally, job, input) = (&mut *self.tally, self.job, self.input);
                 let sampler: &mut Sampler = &mut tally.sampler;
                 let position = input << 44 | offset;
-                self.pipeline.block(bytes, position, &mut |line, position, number, mismatch| {
-                    sampler.take(line, position & ((1 << 44) - 1), || job.explain(input, number, mismatch), mismatch.at);
-                });
+                self.pipeline
+                    .block(bytes, position, &mut |line, position, number, mismatch| {
+                        sampler.take(
+                            line,
+                            position & ((1 << 44) - 1),
+                            || job.explain(input, number, mismatch),
+                            mismatch.at,
+                        );
+                    });
                 bytes.len() as u64
             }
             Block::TooLong { bytes, .. } => {
@@ -204,7 +247,12 @@ impl Lines<'_> {
     }
 
     fn spill_when_large(&mut self) {
-        let held: usize = self.pipeline.counters().iter().map(|counter| counter.table.bytes()).sum();
+        let held: usize = self
+            .pipeline
+            .counters()
+            .iter()
+            .map(|counter| counter.table.bytes())
+            .sum();
         if held < self.job.memory_per_worker {
             return;
         }
@@ -217,7 +265,9 @@ impl Lines<'_> {
     }
 
     fn progress(&mut self, consumed: u64) {
-        self.job.progress.inc(consumed.saturating_sub(self.consumed));
+        self.job
+            .progress
+            .inc(consumed.saturating_sub(self.consumed));
         self.consumed = self.consumed.max(consumed);
     }
 
