@@ -8,9 +8,9 @@ use std::sync::Arc;
 use memchr::{memchr, memchr_iter, memmem};
 
 use crate::metrics::Table;
-use crate::parse::{EventTime, Line, Reader, TimeError};
+use crate::parse::{Line, Reader, TimeError};
 use crate::record::{Mismatch, Reading, Span};
-use crate::rule::Evaluator;
+use crate::rule::{Evaluator, Moment};
 
 /// Why a line was not counted though nothing is wrong with the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,16 +188,15 @@ impl Counter {
         }
         *ambiguous += u64::from(twice);
         self.table.select(windows.start(time.seconds));
+        let moment = Moment {
+            seconds: time.seconds,
+            nanos: time.nanos,
+            position,
+        };
         self.evaluator
-            .count(line, &self.spans, (order(time), position), &mut self.table);
+            .count(line, &self.spans, moment, &mut self.table);
         Outcome::Parsed(reading)
     }
-}
-
-/// Nanoseconds since the year 1677, so that later is larger and never 0.
-fn order(time: EventTime) -> u64 {
-    let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-    u64::try_from(nanos + (1 << 63)).unwrap_or(u64::MAX).max(1)
 }
 
 /// The way of whole blocks of lines into counts: several formats tried in order, one set of line

@@ -15,7 +15,7 @@ use crate::metrics::series::labels_of;
 use crate::parse::{Format, Zone};
 use crate::pipeline::{Counter, Pipeline, TimeRange, Windows};
 use crate::record::{Escape, FieldKind, Fields, Span};
-use crate::rule::{Environment, Evaluator, RuleSource, Rules, register};
+use crate::rule::{Environment, Evaluator, Moment, RuleSource, Rules, register};
 
 /// An example that does not hold, with what came instead.
 pub type ExampleFailure = Diagnostic;
@@ -206,7 +206,12 @@ fn rule_example(
     );
     let mut table = crate::metrics::Table::new(Arc::clone(&evaluator.rules().layout));
     table.select(0);
-    evaluator.count(&line, &spans, (1, 0), &mut table);
+    let moment = Moment {
+        seconds: 0,
+        nanos: 0,
+        position: 0,
+    };
+    evaluator.count(&line, &spans, moment, &mut table);
     let counted = counted(&mut table, &metrics);
     let expected: BTreeMap<String, &At<String>> = example
         .counts

@@ -22,6 +22,10 @@ impl Decimal {
     /// digits before the point.
     #[inline]
     pub fn parse(text: &[u8], shift: i32) -> Option<Decimal> {
+        short(text, shift).or_else(|| Decimal::parse_any(text, shift))
+    }
+
+    fn parse_any(text: &[u8], shift: i32) -> Option<Decimal> {
         let (negative, digits) = match text {
             [b'-', rest @ ..] => (true, rest),
             _ => (false, text),
@@ -61,6 +65,41 @@ impl Decimal {
         Decimal(self.0.saturating_add(other.0))
     }
 }
+
+/// What nearly every log holds: at most 18 digits and a point, no more decimals than are kept.
+/// `None` says nothing.
+#[inline]
+fn short(text: &[u8], shift: i32) -> Option<Decimal> {
+    if text.len() > 18 {
+        return None;
+    }
+    let (mut value, mut point) = (0u64, text.len());
+    for (at, byte) in text.iter().enumerate() {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..=9 => value = value * 10 + u64::from(digit),
+            _ if *byte == b'.' && point == text.len() => point = at,
+            _ => return None,
+        }
+    }
+    let dot = usize::from(point < text.len());
+    let decimals = i32::try_from(text.len() - point - dot).ok()?;
+    let power = POWERS.get(usize::try_from(DIGITS + shift - decimals).ok()?)?;
+    (text.len() > dot).then(|| Decimal(i128::from(value) * i128::from(*power)))
+}
+
+/// Powers of ten up to what [`short`] needs.
+const POWERS: [u64; 10] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+];
 
 /// Digits without their point, how many of them stood behind it, and the exponent.
 #[inline]
@@ -149,6 +188,15 @@ mod tests {
             ("999999999999999999", 0, "999999999999999999"),
         ] {
             assert_eq!(shown(text, shift).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn short_numbers_are_read_like_any(text in "[0-9]{0,12}[.]?[0-9]{0,9}[-.e]?", shift in -9i32..1) {
+            if let Some(short) = short(text.as_bytes(), shift) {
+                proptest::prop_assert_eq!(Some(short), Decimal::parse_any(text.as_bytes(), shift));
+            }
         }
     }
 

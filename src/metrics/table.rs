@@ -19,6 +19,9 @@ use super::run::{self, Point};
 use super::series::KeyBuilder;
 use super::{MAX_LABELS, Metric};
 
+/// Side of the square of pairs that are found without hashing.
+const SQUARE: u32 = 64;
+
 /// Minutes that may be open at once.
 const OPEN_WINDOWS: usize = 128;
 
@@ -111,8 +114,11 @@ struct Set {
     logs: Vec<Log>,
 }
 
+/// Numbers of pairs. Small numbers, which most labels have, index a square directly.
 #[derive(Debug, Default)]
 struct Pairs {
+    /// 0 where there is none, else the number plus 1.
+    square: Vec<u32>,
     ids: HashMap<(u32, u32), u32, RandomState>,
     pairs: Vec<(u32, u32)>,
 }
@@ -394,12 +400,30 @@ impl Table {
 impl Pairs {
     #[inline]
     fn number(&mut self, left: u32, right: u32) -> u32 {
+        let place = (left < SQUARE && right < SQUARE).then_some((left * SQUARE + right) as usize);
+        match place.map(|place| self.square.get(place)) {
+            Some(Some(&number)) if number > 0 => number - 1,
+            _ => self.number_anew(left, right, place),
+        }
+    }
+
+    fn number_anew(&mut self, left: u32, right: u32, place: Option<usize>) -> u32 {
         if let Some(&id) = self.ids.get(&(left, right)) {
             return id;
         }
         let id = u32::try_from(self.pairs.len()).expect("spilled long before 2^32 series");
         self.pairs.push((left, right));
-        self.ids.insert((left, right), id);
+        match place {
+            None => {
+                self.ids.insert((left, right), id);
+            }
+            Some(place) => {
+                self.square.resize((SQUARE * SQUARE) as usize, 0);
+                if let Some(number) = self.square.get_mut(place) {
+                    *number = id + 1;
+                }
+            }
+        }
         id
     }
 }

@@ -223,8 +223,8 @@ impl Reader {
     /// Where the line leaves the format; the spans are then of no use.
     #[inline]
     pub fn read(&mut self, line: &[u8], spans: &mut [Span]) -> Result<Line, Mismatch> {
-        spans.fill(Span::ABSENT);
         let reading = match &mut self.plan {
+            // An exact line fills every span; the lenient pass starts afresh.
             Plan::Server(layout) => match layout.read(line, spans) {
                 Ok(reading) => reading,
                 Err(mismatch) => layout.read_leniently(line, spans).map_err(|_| mismatch)?,
@@ -233,7 +233,10 @@ impl Reader {
                 pattern,
                 locations,
                 wanted,
-            } => pattern.read(line, locations, wanted, spans)?,
+            } => {
+                spans.fill(Span::ABSENT);
+                pattern.read(line, locations, wanted, spans)?
+            }
             Plan::Json(layout) => layout.read(line, spans).map(|()| Reading::Exact)?,
             Plan::W3c(_) if W3cReader::is_directive(line) => return self.directive(line),
             Plan::W3c(reader) => reader.read(line, spans)?,

@@ -11,6 +11,8 @@ mod compile;
 mod evaluate;
 pub mod matcher;
 mod memo;
+mod request;
+mod value;
 mod variables;
 mod vars;
 
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 pub use compile::{RuleSource, register};
 pub use evaluate::{Environment, Evaluator, Verdict, Walk};
+pub use value::Moment;
 pub use vars::Vars;
 
 use crate::metrics::{Decimal, TableLayout};

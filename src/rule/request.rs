@@ -1,0 +1,74 @@
+//! Parts of a request line, as byte ranges.
+//!
+//! A request is `METHOD SP target SP protocol` (RFC 9112, section 3). Logs hold what clients sent,
+//! so nothing here is required: a target may contain spaces, the protocol may be missing (HTTP/0.9),
+//! the whole may be noise. The target may be absolute (`http://host/path`), as proxies log it.
+
+use memchr::{memchr, memrchr};
+
+pub(super) fn method(request: &[u8]) -> Option<(usize, usize)> {
+    Some((0, memchr(b' ', request).unwrap_or(request.len())))
+}
+
+/// Position of the protocol: the last word of a request line, if it is one.
+fn protocol_start(request: &[u8]) -> Option<usize> {
+    let start = memrchr(b' ', request)? + 1;
+    request.get(start..)?.starts_with(b"HTTP/").then_some(start)
+}
+
+pub(super) fn protocol(request: &[u8]) -> Option<(usize, usize)> {
+    Some((protocol_start(request)?, request.len()))
+}
+
+pub(super) fn target(request: &[u8]) -> Option<(usize, usize)> {
+    let start = memchr(b' ', request)? + 1;
+    let end = protocol_start(request).map_or(request.len(), |protocol| protocol - 1);
+    (start <= end).then_some((start, end))
+}
+
+/// Where the path of a target begins: behind `scheme://authority` of an absolute one.
+fn path_start(target: &[u8]) -> Option<usize> {
+    if target.first() == Some(&b'/') {
+        return Some(0);
+    }
+    let colon = memchr(b':', target)?;
+    let authority = colon + 3;
+    (target.get(colon..authority)? == b"://").then_some(())?;
+    let rest = target.get(authority..)?;
+    Some(
+        authority
+            + rest
+                .iter()
+                .position(|b| matches!(b, b'/' | b'?'))
+                .unwrap_or(rest.len()),
+    )
+}
+
+pub(super) fn path(target: &[u8]) -> Option<(usize, usize)> {
+    let start = path_start(target).unwrap_or(0);
+    let rest = target.get(start..)?;
+    Some((start, start + memchr(b'?', rest).unwrap_or(rest.len())))
+}
+
+pub(super) fn query(target: &[u8]) -> Option<(usize, usize)> {
+    Some((memchr(b'?', target)? + 1, target.len()))
+}
+
+pub(super) fn authority(target: &[u8]) -> Option<(usize, usize)> {
+    let end = path_start(target)?;
+    let start = memchr(b':', target.get(..end)?)? + 3;
+    Some((start, end))
+}
+
+pub(super) fn cookie(header: &[u8], name: &[u8]) -> Option<(usize, usize)> {
+    let mut start = 0;
+    for pair in header.split(|&b| b == b';') {
+        let blank = pair.iter().take_while(|&&b| b == b' ').count();
+        let trimmed = pair.get(blank..)?;
+        if trimmed.starts_with(name) && trimmed.get(name.len()) == Some(&b'=') {
+            return Some((start + blank + name.len() + 1, start + pair.len()));
+        }
+        start += pair.len() + 1;
+    }
+    None
+}
