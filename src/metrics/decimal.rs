@@ -22,7 +22,29 @@ impl Decimal {
     /// digits before the point.
     #[inline]
     pub fn parse(text: &[u8], shift: i32) -> Option<Decimal> {
-        short(text, shift).or_else(|| Decimal::parse_any(text, shift))
+        let short = Decimal::billionths(text, shift).map(|short| Decimal(i128::from(short)));
+        short.or_else(|| Decimal::parse_any(text, shift))
+    }
+
+    /// What nearly every log holds: at most 18 digits and a point, no more decimals than are kept,
+    /// and a value that fits a word. `None` says nothing.
+    #[inline]
+    pub fn billionths(text: &[u8], shift: i32) -> Option<u64> {
+        if text.len() > 18 {
+            return None;
+        }
+        let (mut value, mut point) = (0u64, text.len());
+        for (at, byte) in text.iter().enumerate() {
+            match byte.wrapping_sub(b'0') {
+                digit @ 0..=9 => value = value * 10 + u64::from(digit),
+                _ if *byte == b'.' && point == text.len() => point = at,
+                _ => return None,
+            }
+        }
+        let dot = usize::from(point < text.len());
+        let decimals = i32::try_from(text.len() - point - dot).ok()?;
+        let power = POWERS.get(usize::try_from(DIGITS + shift - decimals).ok()?)?;
+        value.checked_mul(*power).filter(|_| text.len() > dot)
     }
 
     fn parse_any(text: &[u8], shift: i32) -> Option<Decimal> {
@@ -66,28 +88,7 @@ impl Decimal {
     }
 }
 
-/// What nearly every log holds: at most 18 digits and a point, no more decimals than are kept.
-/// `None` says nothing.
-#[inline]
-fn short(text: &[u8], shift: i32) -> Option<Decimal> {
-    if text.len() > 18 {
-        return None;
-    }
-    let (mut value, mut point) = (0u64, text.len());
-    for (at, byte) in text.iter().enumerate() {
-        match byte.wrapping_sub(b'0') {
-            digit @ 0..=9 => value = value * 10 + u64::from(digit),
-            _ if *byte == b'.' && point == text.len() => point = at,
-            _ => return None,
-        }
-    }
-    let dot = usize::from(point < text.len());
-    let decimals = i32::try_from(text.len() - point - dot).ok()?;
-    let power = POWERS.get(usize::try_from(DIGITS + shift - decimals).ok()?)?;
-    (text.len() > dot).then(|| Decimal(i128::from(value) * i128::from(*power)))
-}
-
-/// Powers of ten up to what [`short`] needs.
+/// Powers of ten up to what [`Decimal::billionths`] needs.
 const POWERS: [u64; 10] = [
     1,
     10,
@@ -194,7 +195,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn short_numbers_are_read_like_any(text in "[0-9]{0,12}[.]?[0-9]{0,9}[-.e]?", shift in -9i32..1) {
-            if let Some(short) = short(text.as_bytes(), shift) {
+            if let Some(short) = Decimal::billionths(text.as_bytes(), shift) {
+                let short = Decimal(i128::from(short));
                 proptest::prop_assert_eq!(Some(short), Decimal::parse_any(text.as_bytes(), shift));
             }
         }

@@ -309,6 +309,11 @@ fn buckets(definition: &MetricDefinition) -> Result<Vec<Decimal>, Diagnostic> {
                 .place
                 .error("not a number", "a bucket's upper bound")
         })?;
+        if bound < Decimal::ZERO {
+            return Err(written
+                .place
+                .error("a bucket below 0 never holds anything", "below 0"));
+        }
         if bounds.last().is_some_and(|last| *last >= bound) {
             return Err(written
                 .place
@@ -591,7 +596,7 @@ impl Compiler<'_> {
             (Some(Kind::Last), Some(value)) => Amount::Last(value),
             (Some(Kind::Buckets(bounds)), Some(value)) => Amount::Observe {
                 value,
-                bounds: bounds.clone(),
+                bounds: bounds.iter().map(|bound| (word(*bound), *bound)).collect(),
             },
             (Some(Kind::Sum), value) => Amount::Sum { value, weight },
             _ => Amount::Line,
@@ -756,6 +761,11 @@ fn factor(
             number(Some(&name), scope, mistakes).map(Factor::Field)
         }
     }
+}
+
+/// A bound as a word; the largest word where it does not fit.
+fn word(bound: Decimal) -> u64 {
+    u64::try_from(bound.0).unwrap_or(u64::MAX)
 }
 
 /// The longest literal that every group's records hold as written, if each group has one.

@@ -262,13 +262,25 @@ impl State {
     ) -> Option<()> {
         match amount {
             Amount::Line => *cell.first_mut()? += 1,
+            Amount::Sum {
+                value: Some(value),
+                weight: None,
+            } => {
+                match self.number(line, *value) {
+                    Found::Absent => {}
+                    Found::Billionths(added) => add_small(cell, 1, added),
+                    Found::Large(added) => add_to(cell, 1, *added),
+                    Found::Unusable => return None,
+                }
+                *cell.first_mut()? += 1;
+            }
             Amount::Sum { value, weight } => {
                 let added = self.weighed(line, *value, weight.as_ref())?;
-                *cell.first_mut()? += 1;
                 add_to(cell, 1, added);
+                *cell.first_mut()? += 1;
             }
             Amount::Last(value) => {
-                let Some(value) = self.number(line, *value)? else {
+                let Some(value) = self.number(line, *value).decimal()? else {
                     return Some(());
                 };
                 let [low, high] = value.words();
@@ -278,17 +290,20 @@ impl State {
                     cell.copy_from_slice(&new);
                 }
             }
-            Amount::Observe { value, bounds } => {
-                let Some(value) = self.number(line, *value)? else {
-                    return Some(());
-                };
-                let bucket = bounds
-                    .iter()
-                    .position(|bound| value <= *bound)
-                    .unwrap_or(bounds.len());
-                *cell.get_mut(bucket)? += 1;
-                add_to(cell, bounds.len() + 1, value);
-            }
+            Amount::Observe { value, bounds } => match self.number(line, *value) {
+                Found::Absent => {}
+                Found::Billionths(value) => {
+                    let found = bounds.iter().position(|(bound, _)| value <= *bound);
+                    *cell.get_mut(found.unwrap_or(bounds.len()))? += 1;
+                    add_small(cell, bounds.len() + 1, value);
+                }
+                Found::Large(value) => {
+                    let found = bounds.iter().position(|(_, bound)| *value <= *bound);
+                    *cell.get_mut(found.unwrap_or(bounds.len()))? += 1;
+                    add_to(cell, bounds.len() + 1, *value);
+                }
+                Found::Unusable => return None,
+            },
         }
         Some(())
     }
@@ -300,13 +315,16 @@ impl State {
         weight: Option<&Factor>,
     ) -> Option<Decimal> {
         let value = match value {
-            Some(value) => self.number(line, value)?.unwrap_or(Decimal::ZERO),
+            Some(value) => self.number(line, value).decimal()?.unwrap_or(Decimal::ZERO),
             None => Decimal::whole(1),
         };
         let weight = match weight {
             None => return Some(value),
             Some(Factor::Constant(weight)) => *weight,
-            Some(Factor::Field(field)) => self.number(line, *field)?.unwrap_or(Decimal::whole(1)),
+            Some(Factor::Field(field)) => self
+                .number(line, *field)
+                .decimal()?
+                .unwrap_or(Decimal::whole(1)),
         };
         value
             .0
@@ -314,9 +332,9 @@ impl State {
             .map(|product| Decimal(product / Decimal::whole(1).0))
     }
 
-    /// `Some(None)` when absent, `None` when it is no number that can be counted.
+    /// The number in a field.
     #[inline]
-    fn number(&mut self, line: Line<'_>, number: Number) -> Option<Option<Decimal>> {
+    fn number(&mut self, line: Line<'_>, number: Number) -> Found {
         let text = match line.rules.variables.get(number.variable) {
             // A number is never escaped.
             Some(Variable::Field(slot, _)) => line.raw(*slot).unwrap_or_default(),
@@ -325,12 +343,11 @@ impl State {
                 self.text(line, value)
             }
         };
-        if text.is_empty() {
-            return Some(None);
+        match Decimal::billionths(text, number.shift) {
+            Some(small) => Found::Billionths(small),
+            None if text.is_empty() => Found::Absent,
+            None => Found::large(text, number.shift),
         }
-        Decimal::parse(text, number.shift)
-            .filter(|value| *value >= Decimal::ZERO)
-            .map(Some)
     }
 
     #[cold]
@@ -421,6 +438,44 @@ impl State {
             memo.keep(key, id);
         }
         id
+    }
+}
+
+/// A field's number. Only what fits no word is moved about as more.
+enum Found {
+    Absent,
+    Billionths(u64),
+    Large(Box<Decimal>),
+    Unusable,
+}
+
+impl Found {
+    #[cold]
+    fn large(text: &[u8], shift: i32) -> Found {
+        match Decimal::parse(text, shift) {
+            Some(value) if value >= Decimal::ZERO => Found::Large(Box::new(value)),
+            _ => Found::Unusable,
+        }
+    }
+
+    /// `Some(None)` when absent, `None` when it cannot be counted.
+    fn decimal(self) -> Option<Option<Decimal>> {
+        match self {
+            Found::Absent => Some(None),
+            Found::Billionths(small) => Some(Some(Decimal(i128::from(small)))),
+            Found::Large(value) => Some(Some(*value)),
+            Found::Unusable => None,
+        }
+    }
+}
+
+/// Adds billionths to the two words at `at`.
+#[inline]
+fn add_small(cell: &mut [u64], at: usize, billionths: u64) {
+    if let Some([low, high]) = cell.get_mut(at..at + 2) {
+        let (sum, carry) = low.overflowing_add(billionths);
+        *low = sum;
+        *high = high.wrapping_add(u64::from(carry));
     }
 }
 

@@ -8,7 +8,7 @@
 const ENTRIES: usize = 1024;
 
 /// An input as words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
     words: [u64; 4],
     length: u32,
@@ -34,6 +34,17 @@ const EMPTY: Entry = Entry {
     },
     id: 0,
 };
+
+impl PartialEq for Key {
+    /// Word by word: a wide load of words just written waits for the writes to finish.
+    #[inline]
+    fn eq(&self, other: &Key) -> bool {
+        let ([a, b, c, d], [e, f, g, h]) = (self.words, other.words);
+        self.length == other.length
+            && (a ^ e) | (b ^ f) == 0
+            && (self.length <= 16 || (c ^ g) | (d ^ h) == 0)
+    }
+}
 
 impl Key {
     /// `None` for an input of more than 32 bytes.

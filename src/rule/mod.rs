@@ -99,7 +99,11 @@ enum Amount {
     /// The newest number.
     Last(Number),
     /// A number into buckets.
-    Observe { value: Number, bounds: Vec<Decimal> },
+    Observe {
+        value: Number,
+        /// Upper bounds, as a word (the largest where they do not fit) and exact.
+        bounds: Vec<(u64, Decimal)>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
