@@ -10,10 +10,9 @@ pub mod run;
 pub mod series;
 mod table;
 
+pub use crate::definition::MetricType;
 pub use decimal::Decimal;
 pub use table::{Dictionary, SetLayout, Table, TableLayout, Use};
-
-use crate::definition::MetricType;
 
 /// Most labels that one metric may have.
 pub const MAX_LABELS: usize = 8;

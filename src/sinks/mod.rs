@@ -179,7 +179,7 @@ impl Current {
 
 /// `counter`, `gauge` or `histogram`.
 fn type_name(kind: &Kind) -> &'static str {
-    use crate::definition::MetricType;
+    use crate::metrics::MetricType;
     match kind.metric_type() {
         MetricType::Counter => "counter",
         MetricType::Gauge => "gauge",
