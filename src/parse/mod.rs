@@ -5,7 +5,7 @@
 //! that are wanted, with what must be remembered from line to line: the last time, and the columns
 //! of a W3C file. One reader reads one file's lines in order.
 //!
-//! A new kind of layout is one file here, one variant of [`Layout`] and of [`Plan`]; a new log
+//! A new kind of layout is one file here, one variant of `Layout` and of `Plan`; a new log
 //! format is a file in `parsers/` and none here.
 
 mod apache;
