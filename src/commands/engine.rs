@@ -33,6 +33,9 @@ pub(super) struct Compiled {
     pub(super) rules: Arc<Rules>,
 }
 
+/// Formats with their rules, and the metrics of all of them under one numbering.
+pub(super) type Plan = (Vec<Compiled>, Arc<Vec<Metric>>);
+
 /// What is to be counted.
 #[derive(Default)]
 pub(super) struct Selection {
@@ -170,7 +173,7 @@ impl Engine {
         &self,
         names: &[String],
         selection: &Selection,
-    ) -> Result<(Vec<Compiled>, Arc<Vec<Metric>>), Vec<Diagnostic>> {
+    ) -> Result<Plan, Vec<Diagnostic>> {
         let mut sets_of = Vec::new();
         for name in names {
             sets_of.push(self.rule_sets(name, &selection.metrics)?);
@@ -184,7 +187,7 @@ impl Engine {
         names: &[String],
         sets_of: &[Vec<&RuleSetDefinition>],
         selection: &Selection,
-    ) -> Result<(Vec<Compiled>, Arc<Vec<Metric>>), Vec<Diagnostic>> {
+    ) -> Result<Plan, Vec<Diagnostic>> {
         let mut all: Vec<&RuleSetDefinition> = Vec::new();
         for set in sets_of.iter().flatten() {
             if !all.iter().any(|known| known.name == set.name) {

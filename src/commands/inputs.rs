@@ -12,6 +12,7 @@ pub(super) struct Chosen {
     pub(super) inputs: Vec<Choice>,
 }
 
+/// What reads one input.
 #[derive(Default)]
 pub(super) struct Choice {
     /// Numbers of parsers to try on each line.

@@ -6,7 +6,7 @@
 use super::load::{FormatFile, LayoutPart};
 use super::pasted;
 use super::written::Rewritten;
-use super::{At, FormatDefinition, LayoutDefinition, TimeDefinition, Unit};
+use super::{At, FormatDefinition, LayoutDefinition, TimeDefinition};
 use crate::diagnostic::Diagnostic;
 
 /// The definition of `file`; `Err(None)` when it has no layout, which loading has reported.
@@ -20,7 +20,8 @@ pub(super) fn extended(
         description: file.description.clone(),
         layout: layout(file, parent)?,
         time: time(&file.time, parent.map(|parent| &parent.time)),
-        units: units(&file.units, parent),
+        units: merged(&file.units, parent.map(|parent| &parent.units)),
+        constants: merged(&file.constants, parent.map(|parent| &parent.constants)),
         require: or_parents(&file.require, parent.map(|parent| &parent.require)),
         rules: or_parents(&file.rules, parent.map(|parent| &parent.rules)),
         detect: file
@@ -98,12 +99,12 @@ fn time(own: &TimeDefinition, parent: Option<&TimeDefinition>) -> TimeDefinition
     }
 }
 
-fn units(
-    own: &[(At<String>, At<Unit>)],
-    parent: Option<&FormatDefinition>,
-) -> Vec<(At<String>, At<Unit>)> {
+fn merged<T: Clone>(
+    own: &[(At<String>, At<T>)],
+    parents: Option<&Vec<(At<String>, At<T>)>>,
+) -> Vec<(At<String>, At<T>)> {
     let is_own = |field: &str| own.iter().any(|(name, _)| name.value == field);
-    let inherited = parent.into_iter().flat_map(|parent| &parent.units);
+    let inherited = parents.into_iter().flatten();
     let inherited = inherited.filter(|(name, _)| !is_own(&name.value));
     inherited.chain(own).cloned().collect()
 }

@@ -113,6 +113,12 @@ fn write_tables(out: &mut String, format: &FormatDefinition) -> Written {
     for (field, unit) in &format.units {
         writeln!(out, "{} = \"{}\"", key(&field.value), unit.value)?;
     }
+    if !format.constants.is_empty() {
+        writeln!(out, "\n[constants]")?;
+    }
+    for (field, value) in &format.constants {
+        writeln!(out, "{} = {}", key(&field.value), string(&value.value))?;
+    }
     for example in &format.examples {
         writeln!(out, "\n[[example]]\nline = {}", string(&example.line.value))?;
         writeln!(

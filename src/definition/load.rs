@@ -37,6 +37,7 @@ pub(super) struct FormatFile {
     pub(super) layout: Option<At<LayoutPart>>,
     pub(super) time: TimeDefinition,
     pub(super) units: Vec<(At<String>, At<Unit>)>,
+    pub(super) constants: Vec<(At<String>, At<String>)>,
     pub(super) require: Option<Vec<At<String>>>,
     pub(super) rules: Option<Vec<At<String>>>,
     pub(super) detect: Option<Option<i64>>,
@@ -64,6 +65,7 @@ pub(super) fn format(source: &Arc<SourceText>, name: &str) -> Result<FormatFile,
         units: root.pairs(&mut reader, "units", |item, reader| {
             item.word(reader, "unit", &UNITS)
         }),
+        constants: root.pairs(&mut reader, "constants", |item, reader| item.text(reader)),
         require: root.take("require").map(|item| item.texts(&mut reader)),
         rules: root.take("rules").map(|item| item.texts(&mut reader)),
         detect: root

@@ -40,6 +40,8 @@ pub struct FormatDefinition {
     pub time: TimeDefinition,
     /// `units.FIELD = "ms"`: what a number in the field counts; seconds everywhere after reading.
     pub units: Vec<(At<String>, At<Unit>)>,
+    /// Fields that every line of the format has with the same value, such as `cdn = "cloudfront"`.
+    pub constants: Vec<(At<String>, At<String>)>,
     /// Fields that a line must have to count as read, beside its time.
     pub require: Vec<At<String>>,
     /// Rule sets that count this format's records unless the user names others.

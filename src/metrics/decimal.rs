@@ -139,9 +139,7 @@ fn scaled(mantissa: u128, scale: i32) -> Option<i128> {
     let power = 10u128.checked_pow(scale.unsigned_abs());
     let value = match power {
         Some(power) if scale >= 0 => mantissa.checked_mul(power)?,
-        Some(power) => {
-            mantissa / power + u128::from(mantissa % power >= power / 2 && mantissa % power > 0)
-        }
+        Some(power) => mantissa / power + u128::from(power > 1 && mantissa % power >= power / 2),
         None if scale < 0 || mantissa == 0 => 0,
         None => return None,
     };

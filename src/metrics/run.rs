@@ -34,7 +34,6 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(low_seven(value));
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
 fn low_seven(value: u64) -> u8 {
     (value & 0x7f) as u8
 }

@@ -20,7 +20,7 @@ use crate::record::{Escape, Mismatch, Span};
 
 mod path;
 
-pub use path::{JsonPath, JsonTemplate, Step};
+pub(super) use path::{JsonPath, JsonTemplate, Step};
 use path::{header_byte, header_name, index_key};
 
 /// Objects and arrays inside each other before a line is refused.
@@ -28,7 +28,7 @@ const DEPTH_LIMIT: usize = 64;
 
 /// Wanted paths, compiled for reading line after line.
 #[derive(Clone, Debug)]
-pub struct JsonLayout {
+pub(super) struct JsonLayout {
     /// The trie's nodes; a child comes before its parent, the root is the last.
     nodes: Vec<Node>,
     width: usize,
@@ -50,7 +50,7 @@ struct Node {
 
 impl JsonLayout {
     /// Prepares to find the values of `paths`; result i of [`JsonLayout::read`] is path i's.
-    pub fn compile(paths: &[JsonPath]) -> JsonLayout {
+    pub(super) fn compile(paths: &[JsonPath]) -> JsonLayout {
         let mut trie = Trie {
             paths,
             nodes: Vec::new(),
@@ -75,7 +75,7 @@ impl JsonLayout {
     ///
     /// # Errors
     /// Where and why the line is not one JSON object; `out` is then of no use.
-    pub fn read(&self, line: &[u8], out: &mut [Span]) -> Result<(), Mismatch> {
+    pub(super) fn read(&self, line: &[u8], out: &mut [Span]) -> Result<(), Mismatch> {
         out.iter_mut()
             .take(self.width)
             .for_each(|span| *span = Span::ABSENT);

@@ -243,12 +243,9 @@ impl Layout {
     /// A line cut inside its last quoted field still gives the field's beginning.
     fn keep_cut(&self, step: &Step, line: &[u8], spans: &mut [Span], at: usize) {
         let rest = line.get(at..).unwrap_or_default();
-        let number = step.shape == Shape::Number;
-        if step.quoted && memchr(b'"', rest).is_none() {
-            step.keep(spans, at, line.len());
-        } else if rest.iter().all(u8::is_ascii_digit) && number && !rest.is_empty() {
-            step.keep(spans, at, line.len());
-        } else if rest == b"-" {
+        let digits = step.shape == Shape::Number && rest.iter().all(u8::is_ascii_digit);
+        let cut = step.quoted && memchr(b'"', rest).is_none();
+        if cut || rest == b"-" || (digits && !rest.is_empty()) {
             step.keep(spans, at, line.len());
         }
     }

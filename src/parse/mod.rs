@@ -38,6 +38,7 @@ pub struct Format {
     units: Vec<(String, Unit)>,
     time: Time,
     require: Vec<String>,
+    constants: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -109,6 +110,11 @@ impl Format {
                 escape,
                 units,
                 time,
+                constants: definition
+                    .constants
+                    .iter()
+                    .map(|(name, value)| (name.value.clone(), value.value.clone()))
+                    .collect(),
                 require: definition
                     .require
                     .iter()
@@ -126,7 +132,9 @@ impl Format {
 
     /// The fields of the format by name, those of families and of W3C files' own columns aside.
     pub fn names(&self) -> Vec<String> {
-        layout_names(&self.layout)
+        let mut names = layout_names(&self.layout);
+        names.extend(self.constants.iter().map(|(name, _)| name.clone()));
+        names
     }
 }
 
@@ -146,6 +154,11 @@ impl Fields for Format {
             escape: self.escape,
             shift,
         })
+    }
+
+    fn constant(&self, name: &str) -> Option<&str> {
+        let found = self.constants.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
     }
 
     fn names(&self) -> Vec<String> {

@@ -240,7 +240,7 @@ impl Civil {
 ///
 /// # Errors
 /// `Shape` or `Value`, as [`TimeFormat::parse`].
-pub fn parse_w3c(date: &[u8], time: &[u8]) -> Result<EventTime, TimeError> {
+pub(super) fn parse_w3c(date: &[u8], time: &[u8]) -> Result<EventTime, TimeError> {
     let date = parse_date(date.try_into().map_err(|_| TimeError::Shape)?)?;
     let (time, tail) = time.split_first_chunk::<8>().ok_or(TimeError::Shape)?;
     let time = parse_clock(time)?;

@@ -107,6 +107,11 @@ pub trait Fields {
     /// The field with nginx's name `name`, or `None` when no line of this format has it.
     fn field(&self, name: &str) -> Option<FieldKind>;
 
+    /// The value that every line has for this name, when the format says so.
+    fn constant(&self, _name: &str) -> Option<&str> {
+        None
+    }
+
     /// Names to propose when a rule asks for one that does not exist.
     fn names(&self) -> Vec<String>;
 }

@@ -386,6 +386,12 @@ impl Rules {
         (rules, found)
     }
 
+    /// True when a rule asks for the place of an address.
+    pub fn asks_places(&self) -> bool {
+        let place = |variable: &Variable| matches!(variable, Variable::Place { .. });
+        self.variables.iter().any(place)
+    }
+
     /// Gives the layout the final list of metrics, once every format's rules are compiled.
     pub fn number(&mut self, metrics: &Arc<Vec<Metric>>) {
         let mut layout = (*self.layout).clone();

@@ -80,10 +80,6 @@ impl Key {
     }
 
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the high bits choose the place"
-    )]
     fn place(&self) -> usize {
         const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
         let [a, b, c, d] = self.words;

@@ -103,6 +103,7 @@ impl State {
     fn compute(&mut self, line: Line<'_>, id: VarId) -> Value {
         match line.rules.variables.get(id) {
             None | Some(Variable::Absent) => Value::Absent,
+            Some(Variable::Constant(text)) => self.constant(Some(text)),
             Some(Variable::Field(slot, kind)) => self.field(line, *slot, kind.escape),
             Some(Variable::Method(of)) => self.part(line, *of, request::method),
             Some(Variable::Target(of)) => self.part(line, *of, request::target),

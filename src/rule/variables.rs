@@ -26,6 +26,8 @@ pub(crate) type VarId = usize;
 pub(crate) enum Variable {
     /// Never present in this format.
     Absent,
+    /// The same in every line of this format.
+    Constant(String),
     /// Span number of a field of the format.
     Field(usize, FieldKind),
     /// First word of a request line.
@@ -126,6 +128,9 @@ impl<'f> Variables<'f> {
     pub(crate) fn named(&mut self, name: &str) -> Option<VarId> {
         if let Some(number) = self.file_labels.iter().position(|label| label == name) {
             return Some(self.add(format!("label {name}"), |_| Variable::FileLabel(number)));
+        }
+        if let Some(value) = self.format.constant(name).map(str::to_owned) {
+            return Some(self.add(format!("constant {name}"), |_| Variable::Constant(value)));
         }
         if let Some(kind) = self.format.field(name) {
             return Some(self.add(format!("field {name}"), |all| {
@@ -258,7 +263,8 @@ fn is_known_elsewhere(name: &str) -> bool {
         "env_",
         "note_",
     ];
-    const NAMES: [&str; 27] = [
+    const NAMES: [&str; 28] = [
+        "cdn",
         "remote_addr",
         "remote_user",
         "remote_ident",

@@ -42,10 +42,7 @@ impl Survey {
         let mut values: HashMap<(usize, usize), HashMap<Vec<u8>, Decimal>> = HashMap::new();
         let mut merge = Merge::new(runs.open()?, metrics)?;
         let mut cell = Vec::new();
-        loop {
-            let Some((key, metric)) = merge.next_series()? else {
-                break;
-            };
+        while let Some((key, metric)) = merge.next_series()? {
             let (key, number) = (key.to_vec(), metric_of(key));
             let mut total = Decimal::ZERO;
             while let Some(start) = merge.next_point(&mut cell)? {
@@ -144,10 +141,7 @@ impl Survey {
         let mut merge = Merge::new(runs.open()?, metrics)?;
         let mut points: BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u64>>> = BTreeMap::new();
         let (mut cell, mut bytes) = (Vec::new(), 0);
-        loop {
-            let Some((key, metric)) = merge.next_series()? else {
-                break;
-            };
+        while let Some((key, metric)) = merge.next_series()? {
             let Some(shown) = self.shown_as(key, metric) else {
                 continue;
             };

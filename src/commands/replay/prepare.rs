@@ -12,7 +12,7 @@ use super::runs::Runs;
 use crate::cli::ReplayArgs;
 use crate::commands::Failure;
 use crate::commands::engine::{Engine, Selection};
-use crate::commands::inputs::choose;
+use crate::commands::inputs::{Choice, choose};
 use crate::commands::times::{self, Steps};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::source::{Input, InputKind, Limits, duplicates, expand};
@@ -68,20 +68,7 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
     };
     let (compiled, metrics) = engine.compile(&chosen.parsers, &selection)?;
     let threads = threads(args);
-    let inputs: Vec<ReplayInput> = found
-        .iter()
-        .zip(same)
-        .zip(chosen.inputs)
-        .map(|((input, same), choice)| ReplayInput {
-            path: input.path.clone(),
-            kind: input.kind,
-            size: input.size,
-            parsers: choice.parsers,
-            detected: choice.fit,
-            duplicate_of: same,
-            plain: choice.plain,
-        })
-        .collect();
+    let inputs = replay_inputs(&found, same, chosen.inputs);
     let stateful: Vec<bool> = compiled
         .iter()
         .map(|compiled| compiled.format.is_stateful())
@@ -91,13 +78,12 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
         .iter()
         .filter(|input| !input.plain && input.duplicate_of.is_none())
         .count();
-    let mut notices = std::mem::take(&mut engine.notices);
-    if !metrics
-        .iter()
-        .any(|metric| metric.labels.iter().any(|label| label == "country"))
-    {
-        notices.clear();
-    }
+    let asks_places = compiled.iter().any(|compiled| compiled.rules.asks_places());
+    let mut notices = if asks_places {
+        std::mem::take(&mut engine.notices)
+    } else {
+        Vec::new()
+    };
     notices.extend(duplicate_notices(&inputs));
     let job = Job {
         labels: found
@@ -131,6 +117,25 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
         threads,
         notices,
     })
+}
+
+fn replay_inputs(
+    found: &[Input],
+    same: Vec<Option<usize>>,
+    choices: Vec<Choice>,
+) -> Vec<ReplayInput> {
+    let chosen = found.iter().zip(same).zip(choices);
+    chosen
+        .map(|((input, same), choice)| ReplayInput {
+            path: input.path.clone(),
+            kind: input.kind,
+            size: input.size,
+            parsers: choice.parsers,
+            detected: choice.fit,
+            duplicate_of: same,
+            plain: choice.plain,
+        })
+        .collect()
 }
 
 fn threads(args: &ReplayArgs) -> usize {

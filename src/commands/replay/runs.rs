@@ -65,11 +65,6 @@ impl Runs {
         Ok(())
     }
 
-    /// True when something was written to the temporary folder.
-    pub(super) fn spilled(&self) -> bool {
-        self.lock().iter().any(|run| matches!(run, Run::Spilled(_)))
-    }
-
     /// Opens every run from its start.
     pub(super) fn open(&self) -> io::Result<Vec<Box<dyn BufRead>>> {
         let runs = self.lock();

@@ -10,7 +10,7 @@ use crate::record::Span;
 
 /// One step from a value into a value it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
+pub(in crate::parse) enum Step {
     /// The member of this name.
     Key(Box<[u8]>),
     /// The member whose name, in lower case and with `_` for `-`, is this one.
@@ -37,7 +37,7 @@ impl Step {
 
 /// The way from a line's object to one value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct JsonPath(pub Vec<Step>);
+pub(in crate::parse) struct JsonPath(pub Vec<Step>);
 
 impl JsonPath {
     /// A path such as `request.headers.X-Cdn-Provider.0`. A backslash takes the character after it
@@ -45,7 +45,7 @@ impl JsonPath {
     ///
     /// # Errors
     /// A sentence when a step is empty, a backslash ends the text, or a `*` stands in it.
-    pub fn parse(text: &str) -> Result<JsonPath, String> {
+    pub(in crate::parse) fn parse(text: &str) -> Result<JsonPath, String> {
         let steps = split_steps(text)?;
         let steps = steps.into_iter().map(|step| match step.star {
             Some(_) => Err(format!("`*` has no place in the path `{text}`")),
@@ -57,7 +57,7 @@ impl JsonPath {
 
 /// A path for each of a family of fields: `request.headers.*.0`, or `request_*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonTemplate {
+pub(in crate::parse) struct JsonTemplate {
     before: Vec<Step>,
     prefix: Vec<u8>,
     suffix: Vec<u8>,
@@ -69,7 +69,7 @@ impl JsonTemplate {
     ///
     /// # Errors
     /// As [`JsonPath::parse`], and when there is no `*` or more than one.
-    pub fn parse(text: &str) -> Result<JsonTemplate, String> {
+    pub(in crate::parse) fn parse(text: &str) -> Result<JsonTemplate, String> {
         let mut steps = split_steps(text)?.into_iter();
         let mut before = Vec::new();
         let (mut prefix, suffix) = loop {
@@ -100,7 +100,7 @@ impl JsonTemplate {
     }
 
     /// The path of the family's member `name`: `x_cdn_provider` finds `X-Cdn-Provider`.
-    pub fn instantiate(&self, name: &str) -> JsonPath {
+    pub(in crate::parse) fn instantiate(&self, name: &str) -> JsonPath {
         let name = header_name(name.as_bytes());
         let key = [&self.prefix, &name, &self.suffix].map(Vec::as_slice);
         let mut steps = self.before.clone();
@@ -113,7 +113,7 @@ impl JsonTemplate {
     /// them, in the order of the line, each once, and their values as [`JsonLayout::read`] gives
     /// them. For people: its cost grows with the square of the line. Nothing from a line that is no
     /// JSON object.
-    pub fn expand(&self, line: &[u8]) -> Vec<(String, Span)> {
+    pub(in crate::parse) fn expand(&self, line: &[u8]) -> Vec<(String, Span)> {
         let mut found: Vec<(String, Span)> = Vec::new();
         if JsonLayout::compile(&[]).read(line, &mut []).is_err() {
             return found;
