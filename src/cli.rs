@@ -47,9 +47,9 @@ pub struct ParserArgs {
     /// Rule sets to apply in place of the formats' own
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub rules: Vec<String>,
-    /// MaxMind database with countries, cities or networks; those in the standard places when not
-    /// given
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// MaxMind database with countries, cities or networks (may be repeated); those in the standard
+    /// places when not given
+    #[arg(long, value_name = "FILE")]
     pub geoip: Vec<PathBuf>,
     /// Proxies whose X-Forwarded-For is believed: CIDRs, addresses, `private`, or files of CIDRs
     #[arg(long, value_name = "CIDR|private|FILE,…", value_delimiter = ',')]
@@ -74,7 +74,7 @@ pub struct ReplayArgs {
     /// Count only this metric
     #[arg(long, value_name = "NAME")]
     pub metric: Vec<String>,
-    /// Keep only these labels, adding up the rest
+    /// Keep only these labels, adding up the rest; '' keeps none
     #[arg(long, value_name = "LABEL,…", value_delimiter = ',')]
     pub by: Option<Vec<String>>,
     /// Length of the steps counted

@@ -131,7 +131,7 @@ fn test(names: &[String], args: &ParsersArgs) -> Result<Done, Failure> {
     if !failures.is_empty() {
         say(render(&failures, false).trim_end());
     }
-    print(format!("{run} examples, {} mistakes\n", failures.len()).as_bytes())?;
+    print(format!("examples: {run}, mistakes: {}\n", failures.len()).as_bytes())?;
     Ok(if failures.is_empty() {
         Done::Complete
     } else {

@@ -224,11 +224,12 @@ impl Layout {
             spans.fill(Span::ABSENT);
             let (stopped, reached) = self.advance(line, spans, at, anchor);
             let read = stopped.unwrap_or(self.steps.len());
-            if read <= self.status.unwrap_or(anchor) {
+            let cut = self
+                .steps
+                .get(read)
+                .is_some_and(|step| step.keep_cut(line, spans, reached));
+            if read + usize::from(cut) <= self.status.unwrap_or(anchor) {
                 continue;
-            }
-            if let Some(step) = self.steps.get(read) {
-                self.keep_cut(step, line, spans, reached);
             }
             self.read_head(
                 line.get(..at - lead.len()).unwrap_or_default(),
@@ -238,16 +239,6 @@ impl Layout {
             return Ok(Reading::Partial);
         }
         refused
-    }
-
-    /// A line cut inside its last quoted field still gives the field's beginning.
-    fn keep_cut(&self, step: &Step, line: &[u8], spans: &mut [Span], at: usize) {
-        let rest = line.get(at..).unwrap_or_default();
-        let digits = step.shape == Shape::Number && rest.iter().all(u8::is_ascii_digit);
-        let cut = step.quoted && memchr(b'"', rest).is_none();
-        if cut || rest == b"-" || (digits && !rest.is_empty()) {
-            step.keep(spans, at, line.len());
-        }
     }
 
     /// Fields before the time: the first field is the first word that looks like an address (or
@@ -326,6 +317,19 @@ impl Step {
         if let Some(span) = self.slot.and_then(|slot| spans.get_mut(slot)) {
             *span = Span::new(start, end);
         }
+    }
+
+    /// Keeps what a line that ends inside this field has of it: the beginning of a quoted value, or
+    /// a whole number. False when the line does not end here.
+    fn keep_cut(&self, line: &[u8], spans: &mut [Span], at: usize) -> bool {
+        let rest = line.get(at..).unwrap_or_default();
+        let digits = self.shape == Shape::Number && rest.iter().all(u8::is_ascii_digit);
+        let quoted = self.quoted && memchr(b'"', rest).is_none();
+        let cut = quoted || rest == b"-" || (digits && !rest.is_empty());
+        if cut {
+            self.keep(spans, at, line.len());
+        }
+        cut
     }
 
     /// Position after the field that starts at `at`, where its literal stands.

@@ -14,7 +14,8 @@ use super::memo::Memo;
 use super::variables::{CODES, Derived, VarId, Variable};
 use super::{Rules, request};
 use crate::geo::{GeoCache, client, parse_address};
-use crate::record::{Span, escape};
+use crate::metrics::Decimal;
+use crate::record::{FieldKind, Span, escape};
 
 /// Where a computed value lies.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +105,7 @@ impl State {
         match line.rules.variables.get(id) {
             None | Some(Variable::Absent) => Value::Absent,
             Some(Variable::Constant(text)) => self.constant(Some(text)),
-            Some(Variable::Field(slot, kind)) => self.field(line, *slot, kind.escape),
+            Some(Variable::Field(slot, kind)) => self.field(line, *slot, *kind),
             Some(Variable::Method(of)) => self.part(line, *of, request::method),
             Some(Variable::Target(of)) => self.part(line, *of, request::target),
             Some(Variable::Protocol(of)) => self.part(line, *of, request::protocol),
@@ -168,14 +169,25 @@ impl State {
 
     /// A field of the format, decoded; `-` and empty are absent.
     #[inline]
-    fn field(&mut self, line: Line<'_>, slot: usize, escape: escape::Escape) -> Value {
+    fn field(&mut self, line: Line<'_>, slot: usize, kind: FieldKind) -> Value {
         match (line.raw(slot), line.spans.get(slot)) {
-            (Some(raw), _) if escape.needs_decoding(raw) => {
-                self.scratched(|scratch| escape.decode_into(raw, scratch))
+            (Some(raw), _) if kind.shift != 0 => self.in_base_unit(raw, kind.shift),
+            (Some(raw), _) if kind.escape.needs_decoding(raw) => {
+                self.scratched(|scratch| kind.escape.decode_into(raw, scratch))
             }
             (Some(_), Some(span)) => value_at(span.start(), span.end()),
             _ => Value::Absent,
         }
+    }
+
+    /// A number in seconds, however its server counts; what is no number stays as it is.
+    fn in_base_unit(&mut self, raw: &[u8], shift: i32) -> Value {
+        let start = self.scratch.len();
+        let written = Decimal::parse(raw, shift).map(|number| write!(self.scratch, "{number}"));
+        if !matches!(written, Some(Ok(()))) {
+            self.scratch.extend_from_slice(raw);
+        }
+        scratch_value(start, self.scratch.len())
     }
 
     /// A part of another value, as the range that `find` names.

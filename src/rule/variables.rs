@@ -225,12 +225,11 @@ impl<'f> Variables<'f> {
         }
     }
 
-    /// The power of ten of a value's unit.
+    /// The power of ten that turns the number of a field as it is written into seconds; other values
+    /// are in seconds already.
     pub(crate) fn shift(&self, id: VarId) -> i32 {
         match self.list.get(id) {
             Some(Variable::Field(_, kind)) => kind.shift,
-            Some(Variable::Derived(derived)) => self.shift(derived.from),
-            Some(Variable::First(ids)) => ids.first().map_or(0, |&id| self.shift(id)),
             _ => 0,
         }
     }

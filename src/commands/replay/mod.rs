@@ -157,7 +157,9 @@ fn input_summary(job: &Job, number: usize, tally: FileTally) -> InputSummary {
             share_permille: u32::try_from(fit.read * 1000 / fit.lines.max(1)).unwrap_or(1000),
             lines: fit.lines,
         }),
-        compression: if tally.compression.is_empty() {
+        compression: if input.duplicate_of.is_some() {
+            "not read".to_owned()
+        } else if tally.compression.is_empty() {
             "plain".to_owned()
         } else {
             tally.compression

@@ -63,7 +63,12 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
     )?;
     let selection = Selection {
         metrics: args.metric.clone(),
-        by: args.by.clone(),
+        by: args.by.as_ref().map(|by| {
+            by.iter()
+                .filter(|label| !label.is_empty())
+                .cloned()
+                .collect()
+        }),
         file_labels: labels.iter().map(|(name, _)| name.clone()).collect(),
     };
     let (compiled, metrics) = engine.compile(&chosen.parsers, &selection)?;
@@ -74,10 +79,7 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
         .map(|compiled| compiled.format.is_stateful())
         .collect();
     let tasks = tasks(&inputs, &stateful, threads);
-    let archives = inputs
-        .iter()
-        .filter(|input| !input.plain && input.duplicate_of.is_none())
-        .count();
+    let overlap = archives(&inputs) < threads;
     let asks_places = compiled.iter().any(|compiled| compiled.rules.asks_places());
     let mut notices = if asks_places {
         std::mem::take(&mut engine.notices)
@@ -107,7 +109,7 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
             .unwrap_or(24)
             .saturating_mul(1 << 20)
             / threads,
-        overlap: archives < threads,
+        overlap,
         runs: Runs::default(),
         stdin: Mutex::new(stdin),
         value_errors: Mutex::default(),
@@ -117,6 +119,11 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
         threads,
         notices,
     })
+}
+
+fn archives(inputs: &[ReplayInput]) -> usize {
+    let read = inputs.iter().filter(|input| input.duplicate_of.is_none());
+    read.filter(|input| !input.plain).count()
 }
 
 fn replay_inputs(
