@@ -163,7 +163,7 @@ impl Lines<'_> {
         let (mut archive, head) = self.job.open(input)?;
         self.tally.compression = archive.compression().to_string();
         if self.job.overlap && archive.compression() != crate::source::Compression::Plain {
-            return self.overlapped(archive);
+            return self.overlapped(archive, head);
         }
         let progress = archive.progress();
         let mut head = io::Cursor::new(head);
@@ -184,14 +184,15 @@ impl Lines<'_> {
         Ok(())
     }
 
-    /// Decompresses on a thread of its own while this one counts.
-    fn overlapped(&mut self, mut archive: Archive) -> Result<(), ArchiveError> {
+    /// Decompresses on a thread of its own while this one counts; `head` is text that was read of
+    /// the archive before.
+    fn overlapped(&mut self, mut archive: Archive, head: Vec<u8>) -> Result<(), ArchiveError> {
         let progress = archive.progress();
         std::thread::scope(|scope| {
             let (full, filled) = sync_channel::<Result<Vec<u8>, ArchiveError>>(AHEAD);
             let (empty, emptied) = sync_channel::<Vec<u8>>(AHEAD + 2);
             scope.spawn(move || decompress(&mut archive, &full, &emptied));
-            let mut current = io::Cursor::new(Vec::new());
+            let mut current = io::Cursor::new(head);
             let read = |buffer: &mut [u8]| loop {
                 let ready = io::Read::read(&mut current, buffer).unwrap_or_default();
                 if ready > 0 {
