@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::engine::{Compiled, Engine, Selection};
 use super::examples::{OneWindow, counted, reason_text, single};
 use super::fields::{FieldReader, LineFields, NoFields};
-use super::{Done, Failure};
+use super::{Done, Failure, mask_line};
 use crate::cli::ExplainArgs;
 use crate::diagnostic::Untrusted;
 use crate::geo::{GeoCache, Place, mask, walk_steps};
@@ -102,7 +102,7 @@ fn line(
     } else {
         for (parser, attempt) in parsers.iter().zip(&attempts) {
             if let Err(reason) = attempt {
-                parser.show_failure(out, line, reason)?;
+                parser.show_failure(out, line, reason, args.raw)?;
             }
         }
         if let Some((parser, Ok(fields))) =
@@ -209,7 +209,13 @@ impl<'e> Explainer<'e> {
         })
     }
 
-    fn show_failure(&self, out: &mut impl Write, line: &[u8], reason: &NoFields) -> io::Result<()> {
+    fn show_failure(
+        &self,
+        out: &mut impl Write,
+        line: &[u8],
+        reason: &NoFields,
+        raw: bool,
+    ) -> io::Result<()> {
         writeln!(
             out,
             "{}: not read, {}",
@@ -218,6 +224,12 @@ impl<'e> Explainer<'e> {
         )?;
         if let NoFields::Mismatch(mismatch) = reason {
             let at = (mismatch.at as usize).min(line.len());
+            let (line, at) = if raw {
+                (line.to_vec(), at)
+            } else {
+                mask_line(line, at)
+            };
+            let at = at.min(line.len());
             let (read, rest) = line.split_at(at);
             let from = read.len().saturating_sub(60);
             let read = Untrusted(read.get(from..).unwrap_or_default()).to_string();

@@ -15,6 +15,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::cli::{Cli, Command};
 use crate::diagnostic::{Diagnostic, render};
+use crate::geo::mask_addresses;
 
 pub use examples::{ExampleFailure, test_all};
 
@@ -85,11 +86,34 @@ fn say(message: &str) {
     drop(writeln!(io::stderr().lock(), "{message}"));
 }
 
+/// A line with every address in it masked, and the position that `at` has there.
+fn mask_line(line: &[u8], at: usize) -> (Vec<u8>, usize) {
+    let (mut masked, mut before) = (Vec::new(), Vec::new());
+    mask_addresses(line, &mut masked);
+    mask_addresses(line.get(..at).unwrap_or(line), &mut before);
+    (masked, before.len() + at.saturating_sub(line.len()))
+}
+
 /// Writes to standard output; a reader that went away ends the command in peace.
 fn print(text: &[u8]) -> Result<(), Failure> {
     match io::stdout().lock().write_all(text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result
             .map_err(|error| Failure::Other(anyhow::Error::from(error).context("cannot write"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masked_lines_keep_the_position_of_what_follows_an_address() {
+        let line = b"203.0.113.245 - - [no time";
+        let (masked, at) = mask_line(line, 19);
+        assert_eq!(masked, b"203.0.113.x - - [no time");
+        assert_eq!(at, 17);
+        assert_eq!(mask_line(line, 0).1, 0);
+        assert_eq!(mask_line(b"203.0.113.245", 500).1, 498);
     }
 }

@@ -98,7 +98,7 @@ pub struct Detected {
 pub struct Sample {
     /// Byte offset of the line in the decompressed input.
     pub offset: u64,
-    /// The line, or its beginning when it is long; as it stands in the log.
+    /// The line, or its beginning when it is long; as it stands in the log but for masked addresses.
     pub line_start: Vec<u8>,
     /// What the format expected.
     pub reason: String,

@@ -23,7 +23,7 @@ use self::merge::{Stream, Survey};
 use self::runs::Runs;
 use self::tally::FileTally;
 use super::times;
-use super::{Done, Failure, say};
+use super::{Done, Failure, mask_line, say};
 use crate::cli::{Output, ReplayArgs};
 use crate::diagnostic::Untrusted;
 use crate::pipeline::Rejection;
@@ -139,11 +139,14 @@ fn input_summary(job: &Job, number: usize, tally: FileTally) -> InputSummary {
         .iter()
         .zip(tally.counts.rejected)
         .filter(|(_, n)| *n > 0);
-    let samples = tally.sampler.samples.into_iter().map(|unread| Sample {
-        offset: unread.offset,
-        line_start: unread.start,
-        reason: unread.reason,
-        at: unread.at,
+    let samples = tally.sampler.samples.into_iter().map(|unread| {
+        let (line_start, at) = mask_line(&unread.start, unread.at);
+        Sample {
+            offset: unread.offset,
+            line_start,
+            reason: unread.reason,
+            at,
+        }
     });
     let path = |number: usize| {
         job.inputs
