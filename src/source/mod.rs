@@ -35,7 +35,7 @@ struct Shown<'a>(&'a Path);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for letter in self.0.to_string_lossy().chars() {
-            if letter.is_control() {
+            if letter.is_control() || is_invisible(letter) {
                 write!(f, "{}", letter.escape_default())?;
             } else {
                 f.write_char(letter)?;
@@ -43,6 +43,13 @@ impl fmt::Display for Shown<'_> {
         }
         Ok(())
     }
+}
+
+/// Letters that take no room or reorder the text around them.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{61c}' | '\u{feff}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
 /// The noun for something that is not a regular file, as in "is a socket".
@@ -66,6 +73,8 @@ mod tests {
     fn control_characters_of_a_path_are_escaped() {
         let shown = Shown(Path::new("logs/\u{1b}[31m\n.gz")).to_string();
         assert_eq!(shown, "logs/\\u{1b}[31m\\n.gz");
+        let shown = Shown(Path::new("gz.\u{202e}gol")).to_string();
+        assert_eq!(shown, "gz.\\u{202e}gol");
     }
 
     #[test]
