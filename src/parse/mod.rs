@@ -21,7 +21,7 @@ pub use reader::{Line, Reader};
 pub use time::{EventTime, TimeError, TimeFormat, Zone};
 
 use json::{JsonPath, JsonTemplate};
-use layout::{Piece, Quoting};
+use layout::{Piece, Quoting, Shape};
 use pattern::Pattern;
 
 use crate::definition::{At, FormatDefinition, LayoutDefinition, NginxEscape, Unit, W3cEscape};
@@ -90,11 +90,14 @@ impl Format {
     /// # Errors
     /// Every mistake in the format string, its patterns, its time and its field names.
     pub fn compile(definition: &FormatDefinition) -> Result<Format, Vec<Diagnostic>> {
-        let (layout, escape, mut units, written_time) = compile_layout(definition)?;
+        let (mut layout, escape, mut units, written_time) = compile_layout(definition)?;
         let mut mistakes = Vec::new();
         let names = layout_names(&layout);
         let time = compile_time(definition, &layout, &names, written_time.as_deref());
         let time = time.map_err(|mistake| mistakes.push(mistake)).ok();
+        if let Some(Time::Field { name, format }) = &time {
+            take_time(&mut layout, name, format);
+        }
         for (name, unit) in &definition.units {
             units.retain(|(known, _)| *known != name.value);
             units.push((name.value.clone(), unit.value));
@@ -283,6 +286,25 @@ fn layout_names(layout: &Layout) -> Vec<String> {
             names.sort();
             names.dedup();
             names
+        }
+    }
+}
+
+/// A definition may say that the server's time field holds another kind of time than the server
+/// writes by itself: then nothing is known of its length, and no line is read leniently by it (a
+/// search for its end from every bracket would take quadratic time).
+fn take_time(layout: &mut Layout, time: &str, format: &TimeFormat) {
+    let Layout::Server { pieces, .. } = layout else {
+        return;
+    };
+    for piece in pieces {
+        match piece {
+            Piece::Field { name, shape }
+                if name == time && *shape == Shape::Clf && *format != TimeFormat::Clf =>
+            {
+                *shape = Shape::Text;
+            }
+            _ => {}
         }
     }
 }
