@@ -1,0 +1,97 @@
+//! Logs that real servers wrote for odd requests: every value decodes to what was sent.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::program::{own, replay, run_with};
+
+/// Compares each line's fields with what was sent for it.
+fn decodes(log: &str, sent: &str, parser: &str, only: &[&str]) {
+    let lines = std::fs::read(own(log)).unwrap();
+    let read = run_with(&["explain", "--json", "--parser", parser], &lines).json_lines();
+    let sent = std::fs::read_to_string(own(sent)).unwrap();
+    assert_eq!(read.len(), sent.lines().count());
+    for (read, sent) in read.iter().zip(sent.lines()) {
+        let sent: Value = serde_json::from_str(sent).unwrap();
+        assert_eq!(read["ok"], true, "{read}\n{sent}");
+        let wanted = |name: &str| only.is_empty() || only.contains(&name);
+        let expected: BTreeMap<_, _> = sent["fields"].as_object().unwrap().iter().collect();
+        for (name, value) in expected {
+            // Where a user's name holds ` [`, only the word before the time is sure to be his.
+            let user_like_a_time = name == "remote_user" && value.as_str().unwrap().contains(" [");
+            if wanted(name) && !user_like_a_time {
+                assert_eq!(
+                    read["fields"].get(name),
+                    Some(value),
+                    "{name}\n{read}\n{sent}"
+                );
+            }
+        }
+        for name in sent["absent"].as_array().unwrap() {
+            let found = read["fields"].get(name.as_str().unwrap());
+            assert_eq!(found, None, "{name}\n{read}\n{sent}");
+        }
+        for (name, start) in sent["starts"].as_object().unwrap() {
+            let value = read["fields"][name].as_str().unwrap();
+            assert!(
+                value.starts_with(start.as_str().unwrap()),
+                "{name}\n{read}\n{sent}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nginx_lines_decode_to_what_was_sent() {
+    decodes(
+        "captured-nginx.log",
+        "captured-nginx.jsonl",
+        "nginx-cdn",
+        &[],
+    );
+}
+
+#[test]
+fn apache_combined_lines_decode_to_what_was_sent() {
+    decodes(
+        "captured-apache.log",
+        "captured-apache.jsonl",
+        "apache-combined",
+        &[],
+    );
+}
+
+#[test]
+fn apache_common_lines_decode_to_what_was_sent() {
+    let only = ["remote_addr", "status", "request"];
+    decodes(
+        "captured-apache-common.log",
+        "captured-apache.jsonl",
+        "apache-common",
+        &only,
+    );
+}
+
+#[test]
+fn apache_vhost_combined_lines_decode_to_what_was_sent() {
+    let (log, sent) = ("captured-apache-vhost.log", "captured-apache.jsonl");
+    decodes(log, sent, "apache-vhost-combined", &[]);
+}
+
+#[test]
+fn captured_logs_are_detected_and_read_whole() {
+    // The user who begins like a time is the one line read leniently.
+    for (log, parser, lenient) in [
+        ("captured-nginx.log", "nginx-cdn", 1),
+        ("captured-apache.log", "apache-combined", 0),
+        ("captured-apache-common.log", "apache-common", 0),
+        ("captured-apache-vhost.log", "apache-vhost-combined", 0),
+    ] {
+        let document = replay(&[own(log)]);
+        let input = &document["inputs"][0];
+        assert_eq!(input["parser"], parser, "{input}");
+        assert_eq!(input["parsed"], input["lines"], "{input}");
+        assert_eq!(input["partial_lines"], lenient, "{input}");
+    }
+}

@@ -1,0 +1,25 @@
+//! What beacontail does as a whole: the built program on real, generated and hostile logs. One file
+//! for each phenomenon.
+//!
+//! Logs of other projects are read in place from the folder that `$BEACONTAIL_FIXTURES` names;
+//! without it those tests say that they were left out, and fail where `CI=true`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that panics has failed, and its messages are read by whoever runs it"
+)]
+
+mod archives;
+mod beacons;
+mod captured;
+mod diagnostics;
+mod explain_grep;
+mod generated;
+mod geo;
+mod hostile;
+mod incident;
+mod laws;
+mod oracles;
+mod outputs;
+mod program;
