@@ -1,0 +1,296 @@
+//! The papers' commands, run: what README.md and `docs/` show is what the program does.
+//!
+//! In a ```` ```console ```` block a line that begins with `$ ` is a command (a backslash at its end
+//! continues it), the lines after it are parts of its output, in order: a paper shows what matters
+//! and leaves the rest out. Blanks are compared as one, and `…` stands for anything. A block whose
+//! first line names a file, as in ```` ```toml mine/acme.toml ````, is written to that file for the
+//! commands after it. Commands run in a folder of their own that has the repository's files in it.
+//!
+//! A command that fails fails the test; one that should fail ends in `; echo $?`. Programs that a
+//! block needs beside ours are named by `needs=NAME`; without them the block is passed over, aloud.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the commands of the papers are processes, and what is passed over is said"
+)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Shell commands for people that no test can run inside itself.
+const FOR_PEOPLE: [&str; 2] = ["bash tests/run", "cargo install --path ."];
+
+/// A fenced block.
+struct Block {
+    /// Number of its first line.
+    line: usize,
+    /// The words behind the fence.
+    info: Vec<String>,
+    text: String,
+}
+
+impl Block {
+    fn language(&self) -> &str {
+        self.info.first().map_or("", String::as_str)
+    }
+
+    /// The file that the block is, when it is one.
+    fn file(&self) -> Option<&str> {
+        let name = self.info.get(1).map(String::as_str);
+        name.filter(|name| !name.contains('='))
+    }
+
+    /// A program the block needs and this machine lacks.
+    fn lacks(&self) -> Option<&str> {
+        let needs = self
+            .info
+            .iter()
+            .find_map(|word| word.strip_prefix("needs="));
+        needs.filter(|program| !is_installed(program))
+    }
+}
+
+/// A command and parts of its output.
+struct Shown {
+    command: String,
+    output: Vec<String>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut inside = false;
+    for (number, line) in text.lines().enumerate() {
+        if let Some(info) = line.strip_prefix("```") {
+            if !inside {
+                blocks.push(Block {
+                    line: number + 1,
+                    info: info.split_whitespace().map(str::to_owned).collect(),
+                    text: String::new(),
+                });
+            }
+            inside = !inside;
+        } else if let Some(block) = blocks.last_mut().filter(|_| inside) {
+            block.text.push_str(line);
+            block.text.push('\n');
+        }
+    }
+    assert!(!inside, "a block is not closed");
+    blocks
+}
+
+fn shown(block: &Block) -> Vec<Shown> {
+    let mut all: Vec<Shown> = Vec::new();
+    let mut continued = false;
+    for line in block.text.lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            all.push(Shown {
+                command: command.to_owned(),
+                output: Vec::new(),
+            });
+            continued = command.ends_with('\\');
+        } else if let Some(last) = all.last_mut() {
+            if continued {
+                last.command.push('\n');
+                last.command.push_str(line);
+                continued = line.ends_with('\\');
+            } else if !line.trim().is_empty() {
+                last.output.push(line.to_owned());
+            }
+        } else {
+            panic!("line {}: a console block begins with `$ `", block.line);
+        }
+    }
+    all
+}
+
+/// Blanks as one, none at the ends.
+fn plain(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the line holds the parts between `…`, in order.
+fn holds(line: &str, expected: &str) -> bool {
+    let mut rest = line;
+    expected.split('…').map(str::trim).all(|part| {
+        let found = rest.split_once(part);
+        rest = found.map_or("", |(_, after)| after);
+        found.is_some()
+    })
+}
+
+/// The first expected line that the output lacks, behind those before it.
+fn lacking<'e>(output: &str, expected: &'e [String]) -> Option<&'e String> {
+    let mut lines = output.lines().map(plain);
+    expected.iter().find(|wanted| {
+        let wanted = plain(wanted);
+        !lines.any(|line| holds(&line, &wanted))
+    })
+}
+
+/// A folder that looks like the repository and may be written to.
+fn workplace() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for entry in fs::read_dir(root()).expect("the repository can be read") {
+        let entry = entry.expect("the repository can be read");
+        let name = entry.file_name();
+        if name != "target" && name != ".git" {
+            symlink(entry.path(), folder.path().join(name)).expect("links can be made");
+        }
+    }
+    folder
+}
+
+/// Runs a command; its output, and whether it succeeded.
+fn run(command: &str, folder: &Path) -> (String, bool) {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_beacontail"));
+    let own = program.parent().expect("a program is in a folder");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(own.to_owned()).chain(std::env::split_paths(&path));
+    let script = command.replace("cargo run --release -- ", "beacontail ");
+    let done = Command::new("bash")
+        .args(["-c", &format!("exec 2>&1\n{script}")])
+        .current_dir(folder)
+        .env(
+            "PATH",
+            std::env::join_paths(folders).expect("no colon in paths"),
+        )
+        .env("LC_ALL", "C.UTF-8")
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash runs");
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    (text, done.status.success())
+}
+
+/// Everything in a paper that does not hold.
+fn mistakes(paper: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(paper)).expect("the paper can be read");
+    let folder = workplace();
+    let mut mistakes = Vec::new();
+    for block in blocks(&text) {
+        let place = format!("{paper}:{}", block.line);
+        match (block.language(), block.file()) {
+            ("console", _) => match block.lacks() {
+                Some(program) => eprintln!("{place}: passed over, there is no {program}"),
+                None => mistakes.extend(
+                    shown(&block)
+                        .iter()
+                        .filter_map(|shown| mistake(shown, folder.path()))
+                        .map(|mistake| format!("{place}: {mistake}")),
+                ),
+            },
+            ("sh" | "bash", _) => mistakes.extend(
+                block
+                    .text
+                    .lines()
+                    .filter(|line| !FOR_PEOPLE.contains(line))
+                    .map(|line| format!("{place}: no test runs `{line}`")),
+            ),
+            (_, Some(name)) => {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().expect("a file is in a folder"))
+                    .expect("the folder can be made");
+                fs::write(path, &block.text).expect("the file can be written");
+            }
+            _ => {}
+        }
+    }
+    mistakes
+}
+
+fn mistake(shown: &Shown, folder: &Path) -> Option<String> {
+    let (output, succeeded) = run(&shown.command, folder);
+    let command = &shown.command;
+    if !succeeded {
+        return Some(format!("`{command}` failed:\n{output}"));
+    }
+    let wanted = lacking(&output, &shown.output)?;
+    Some(format!(
+        "`{command}` does not print `{wanted}` there:\n{output}"
+    ))
+}
+
+#[track_caller]
+fn check(paper: &str) {
+    let mistakes = mistakes(paper);
+    assert!(mistakes.is_empty(), "{}", mistakes.join("\n\n"));
+}
+
+#[test]
+fn readme_shows_what_the_program_does() {
+    check("README.md");
+}
+
+#[test]
+fn parser_paper_shows_what_the_program_does() {
+    check("docs/parsers.md");
+}
+
+#[test]
+fn rule_paper_shows_what_the_program_does() {
+    check("docs/rules.md");
+}
+
+#[test]
+fn replay_paper_shows_what_the_program_does() {
+    check("docs/replay.md");
+}
+
+#[test]
+fn every_paper_of_the_folder_is_checked() {
+    let entries = fs::read_dir(root().join("docs")).expect("docs/ can be read");
+    let names = entries.map(|entry| entry.expect("docs/ can be read").file_name());
+    let mut papers: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".md"))
+        .collect();
+    papers.sort();
+    assert_eq!(papers, ["parsers.md", "replay.md", "rules.md"]);
+}
+
+#[test]
+fn output_is_compared_in_order_with_blanks_as_one() {
+    let expected = |lines: &[&str]| lines.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let output = "a   1\nb 2 and more\nc 3\n";
+    assert_eq!(lacking(output, &expected(&["a 1", "b … more", "c"])), None);
+    assert_eq!(
+        lacking(output, &expected(&["c 3", "a 1"])),
+        Some(&"a 1".to_owned())
+    );
+    assert_eq!(
+        lacking(output, &expected(&["b … less"])),
+        Some(&"b … less".to_owned())
+    );
+}
+
+#[test]
+fn commands_and_files_are_told_apart() {
+    let text = "```console needs=x\n$ a \\\n  b\nout\n$ c\n```\n```toml f/g.toml\nk = 1\n```\n";
+    let blocks = blocks(text);
+    let [console, file] = blocks.as_slice() else {
+        panic!("two blocks");
+    };
+    assert_eq!((console.language(), console.file()), ("console", None));
+    assert_eq!(
+        (file.file(), file.text.as_str()),
+        (Some("f/g.toml"), "k = 1\n")
+    );
+    let commands: Vec<String> = shown(console)
+        .into_iter()
+        .map(|shown| shown.command)
+        .collect();
+    assert_eq!(commands, ["a \\\n  b", "c"]);
+}
