@@ -131,7 +131,8 @@ fn test(names: &[String], args: &ParsersArgs) -> Result<Done, Failure> {
     if !failures.is_empty() {
         say(render(&failures, false).trim_end());
     }
-    print(format!("examples: {run}, mistakes: {}\n", failures.len()).as_bytes())?;
+    let plural = if failures.len() == 1 { "" } else { "s" };
+    print(format!("{run} examples, {} mistake{plural}\n", failures.len()).as_bytes())?;
     Ok(if failures.is_empty() {
         Done::Complete
     } else {
