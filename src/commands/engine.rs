@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::cli::ParserArgs;
 use crate::definition::{Catalog, MetricDefinition, RuleSetDefinition, Var};
 use crate::diagnostic::{Diagnostic, Place, similar};
-use crate::geo::{AddressSet, GeoDatabases, standard_places};
+use crate::geo::{AddressSet, GeoDatabase, GeoDatabases, standard_places};
 use crate::metrics::Metric;
 use crate::parse::{Format, Zone};
 use crate::rule::{RuleSource, Rules, register};
@@ -375,36 +375,31 @@ fn trusted_proxies(entries: &[String], mistakes: &mut Vec<Diagnostic>) -> Addres
 
 /// The databases named, or those in the standard places, and what to say about it.
 fn geo_databases(named: &[PathBuf], mistakes: &mut Vec<Diagnostic>) -> (GeoDatabases, Vec<String>) {
+    let (mut databases, mut notices) = (Vec::new(), Vec::new());
+    for path in named {
+        let place = Place::argument("--geoip", &path.to_string_lossy());
+        match GeoDatabase::open(path) {
+            Ok(database) => databases.push(database),
+            Err(error) => mistakes.push(place.error(error.to_string(), "not a usable database")),
+        }
+    }
     let standard = if named.is_empty() {
         standard_places()
     } else {
         Vec::new()
     };
-    let paths = if named.is_empty() { &standard } else { named };
-    let mut notices = Vec::new();
-    let databases = match GeoDatabases::open(paths) {
-        Ok(databases) => databases,
-        Err(errors) if named.is_empty() => {
-            notices.extend(
-                errors
-                    .iter()
-                    .map(|error| format!("geo database left out: {error}")),
-            );
-            GeoDatabases::default()
+    for path in &standard {
+        match GeoDatabase::open(path) {
+            Ok(database) => databases.push(database),
+            Err(error) => notices.push(format!("geo database left out: {error}")),
         }
-        Err(errors) => {
-            for error in errors {
-                mistakes.push(Diagnostic::new(error.to_string()));
-            }
-            GeoDatabases::default()
-        }
-    };
-    if databases.is_empty() && notices.is_empty() {
-        notices.push(
-            "no geo database, so countries are `unknown`: give one with --geoip FILE.mmdb (GeoLite2 from \
-             maxmind.com or DB-IP Lite from db-ip.com, both free), or put it into /usr/share/GeoIP"
-                .to_owned(),
-        );
     }
-    (databases, notices)
+    if databases.is_empty() && notices.is_empty() {
+        notices.push(NO_DATABASE.to_owned());
+    }
+    (GeoDatabases::new(databases), notices)
 }
+
+const NO_DATABASE: &str = "no geo database, so countries are `unknown`: give one with --geoip \
+    FILE.mmdb (GeoLite2 from maxmind.com or DB-IP Lite from db-ip.com, both free), or put it into \
+    /usr/share/GeoIP";

@@ -51,7 +51,8 @@ pub(crate) fn run(args: &GrepArgs) -> Result<Done, Failure> {
         .iter()
         .map(|_| sets.iter().collect())
         .collect();
-    let (compiled, _) = engine.compile_with(&chosen.parsers, &sets_of, &Selection::default())?;
+    let compiled = engine.compile_with(&chosen.parsers, &sets_of, &Selection::default());
+    let (compiled, _) = compiled.map_err(said_once)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut search = Search {
         args,
@@ -90,6 +91,12 @@ pub(crate) fn run(args: &GrepArgs) -> Result<Done, Failure> {
     } else {
         Done::Incomplete
     })
+}
+
+/// One question is asked of several rule sets; what is wrong with it is wrong once.
+fn said_once(mut mistakes: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    mistakes.dedup_by(|a, b| a.message == b.message);
+    mistakes
 }
 
 /// A series or matchers as rule sets of the metrics that are asked.

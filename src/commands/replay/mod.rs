@@ -25,7 +25,7 @@ use self::tally::FileTally;
 use super::times;
 use super::{Done, Failure, mask_line, say};
 use crate::cli::{Output, ReplayArgs};
-use crate::diagnostic::Untrusted;
+use crate::diagnostic::{Place, Untrusted};
 use crate::pipeline::Rejection;
 use crate::sinks::{self, Detected, InputSummary, Sample, SeriesStream, Summary, TableOptions};
 
@@ -34,6 +34,13 @@ use crate::sinks::{self, Detected, InputSummary, Sample, SeriesStream, Summary, 
 /// # Errors
 /// The user's mistakes, unreadable inputs, and I/O errors of the output.
 pub(crate) fn run(args: &ReplayArgs) -> Result<Done, Failure> {
+    if args.partial && !matches!(args.output, Output::Table | Output::Json) {
+        let error = Place::argument("--partial", "").error(
+            "only a table and JSON can be marked as partial",
+            "not with this --output",
+        );
+        return Err(vec![error].into());
+    }
     let prepared = prepare::prepare(args)?;
     let (job, notices) = (prepared.job, prepared.notices);
     let tallies = count(&job, prepared.threads)?;
