@@ -1,7 +1,8 @@
 //! All runs as one stream of series, within the limits on series and label values.
 //!
 //! Limits apply after the merge, largest totals first, so that the output does not depend on the
-//! number of threads or on what was spilled. A first pass over the runs adds up totals; series
+//! number of threads or on what was spilled. Labels with a limit of their own come first, then what
+//! they leave is held to the metric's limit. Passes over the runs add up totals; series
 //! beyond a limit keep their declared labels and get `_other` for the rest; their points go through
 //! one more run. Declared values are never touched, and no count moves to another declared series.
 
@@ -35,75 +36,97 @@ pub(super) struct Survey {
 type Largest = BinaryHeap<Reverse<(Decimal, Reverse<Vec<u8>>)>>;
 
 impl Survey {
-    /// Reads all runs once.
+    /// Reads all runs: once for the values of labels that have a limit, once for series.
     pub(super) fn of(runs: &Runs, metrics: &[Metric]) -> io::Result<Survey> {
         let mut survey = Survey::default();
-        let mut largest: HashMap<usize, (Largest, usize)> = HashMap::new();
-        let mut values: HashMap<(usize, usize), HashMap<Vec<u8>, Decimal>> = HashMap::new();
-        let mut merge = Merge::new(runs.open()?, metrics)?;
-        let mut cell = Vec::new();
-        while let Some((key, metric)) = merge.next_series()? {
-            let (key, number) = (key.to_vec(), metric_of(key));
-            let mut total = Decimal::ZERO;
-            while let Some(start) = merge.next_point(&mut cell)? {
-                total = total.plus(metric.kind.amount(&cell));
-                survey.from = Some(survey.from.map_or(start, |from| from.min(start)));
-                survey.last = Some(survey.last.map_or(start, |last| last.max(start)));
-            }
-            let labels = labels_of(&key);
-            for &(label, _) in &metric.label_limits {
-                let value = labels
-                    .get(label)
-                    .filter(|value| !is_declared(metric, label, value));
-                if let Some(value) = value {
-                    let known = values
-                        .entry((number, label))
-                        .or_default()
-                        .entry(value.clone())
-                        .or_default();
-                    *known = known.plus(total);
-                }
-            }
-            if has_undeclared(metric, &labels) {
-                let (heap, seen) = largest.entry(number).or_default();
-                *seen += 1;
-                heap.push(Reverse((total, Reverse(key))));
-                if heap.len() > metric.limit {
-                    heap.pop();
-                }
-            }
+        if metrics.iter().any(|metric| !metric.label_limits.is_empty()) {
+            survey.keep_values(runs, metrics)?;
         }
-        survey.keep(metrics, largest, values);
+        survey.keep_series(runs, metrics)?;
         Ok(survey)
     }
 
-    fn keep(
-        &mut self,
-        metrics: &[Metric],
-        largest: HashMap<usize, (Largest, usize)>,
-        values: HashMap<(usize, usize), HashMap<Vec<u8>, Decimal>>,
-    ) {
-        for (number, (heap, seen)) in largest {
-            if seen > heap.len() {
-                let keys = heap.into_iter().map(|Reverse((_, Reverse(key)))| key);
-                self.kept.insert(number, keys.collect());
+    fn keep_values(&mut self, runs: &Runs, metrics: &[Metric]) -> io::Result<()> {
+        let mut values: HashMap<(usize, usize), HashMap<Vec<u8>, Decimal>> = HashMap::new();
+        self.each_series(runs, metrics, |_, key, metric, total| {
+            let labels = labels_of(&key);
+            for &(label, _) in &metric.label_limits {
+                let value = labels.get(label).filter(|value| {
+                    value.as_slice() != OTHER.as_bytes() && !is_declared(metric, label, value)
+                });
+                if let Some(value) = value {
+                    let known = values.entry((metric_of(&key), label)).or_default();
+                    let known = known.entry(value.clone()).or_default();
+                    *known = known.plus(total);
+                }
             }
-        }
+        })?;
         for ((number, label), totals) in values {
             let limits = metrics.get(number).map(|metric| &metric.label_limits);
             let limit = limits
                 .and_then(|limits| limits.iter().find(|(at, _)| *at == label))
                 .map(|(_, limit)| *limit);
-            let Some(limit) = limit.filter(|&limit| totals.len() > limit) else {
-                continue;
+            if let Some(limit) = limit.filter(|&limit| totals.len() > limit) {
+                self.kept_values
+                    .insert((number, label), largest(totals, limit));
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_series(&mut self, runs: &Runs, metrics: &[Metric]) -> io::Result<()> {
+        let mut kept: HashMap<usize, (Largest, usize)> = HashMap::new();
+        // Series that a label's limit made one are not neighbours in key order.
+        let mut joined: HashMap<Vec<u8>, Decimal> = HashMap::new();
+        self.each_series(runs, metrics, |survey, key, metric, total| {
+            let limited = survey.within_labels(&key, metric).unwrap_or(key);
+            let labels = labels_of(&limited);
+            if labels
+                .iter()
+                .any(|value| value.as_slice() == OTHER.as_bytes())
+            {
+                let known = joined.entry(limited).or_default();
+                *known = known.plus(total);
+            } else if has_undeclared(metric, &labels) {
+                keep_one(&mut kept, metric, limited, total);
+            }
+        })?;
+        for (key, total) in joined {
+            let metric = metrics.get(metric_of(&key));
+            if let Some(metric) = metric.filter(|metric| has_undeclared(metric, &labels_of(&key))) {
+                keep_one(&mut kept, metric, key, total);
+            }
+        }
+        for (number, (heap, seen)) in kept {
+            if seen > heap.len() {
+                let keys = heap.into_iter().map(|Reverse((_, Reverse(key)))| key);
+                self.kept.insert(number, keys.collect());
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows every series with its total, and notes the first and last window.
+    fn each_series(
+        &mut self,
+        runs: &Runs,
+        metrics: &[Metric],
+        mut seen: impl FnMut(&Survey, Vec<u8>, &Metric, Decimal),
+    ) -> io::Result<()> {
+        let mut merge = Merge::new(runs.open()?, metrics)?;
+        let mut cell = Vec::new();
+        loop {
+            let Some((key, metric)) = merge.next_series()? else {
+                return Ok(());
             };
-            let mut sorted: Vec<(Vec<u8>, Decimal)> = totals.into_iter().collect();
-            sorted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-            sorted.truncate(limit);
-            self.kept_values.insert(
-                (number, label),
-                sorted.into_iter().map(|(value, _)| value).collect(),
-            );
+            let key = key.to_vec();
+            let mut total = Decimal::ZERO;
+            while let Some(start) = merge.next_point(&mut cell)? {
+                total = total.plus(metric.kind.amount(&cell));
+                self.from = Some(self.from.map_or(start, |from| from.min(start)));
+                self.last = Some(self.last.map_or(start, |last| last.max(start)));
+            }
+            seen(self, key, metric, total);
         }
     }
 
@@ -112,28 +135,28 @@ impl Survey {
         !self.kept.is_empty() || !self.kept_values.is_empty()
     }
 
-    /// The key under which a series is shown; `None` for its own.
+    /// The key under which a series is shown; `None` for its own. What it is shown as is always
+    /// shown as itself.
     fn shown_as(&self, key: &[u8], metric: &Metric) -> Option<Vec<u8>> {
-        let number = metric_of(key);
-        let labels = labels_of(key);
-        let beyond = has_undeclared(metric, &labels)
-            && self
-                .kept
-                .get(&number)
-                .is_some_and(|kept| !kept.contains(key));
-        let mut builder = KeyBuilder::default();
-        builder.start(number);
-        let mut changed = false;
-        for (label, value) in labels.iter().enumerate() {
-            let dropped = self
-                .kept_values
-                .get(&(number, label))
-                .is_some_and(|kept| !kept.contains(value));
-            let collapse = (beyond || dropped) && !is_declared(metric, label, value);
-            changed |= collapse;
-            builder.label(if collapse { OTHER.as_bytes() } else { value });
+        let limited = self.within_labels(key, metric);
+        let candidate = limited.as_deref().unwrap_or(key);
+        let kept = self.kept.get(&metric_of(key));
+        if kept.is_none_or(|kept| kept.contains(candidate)) {
+            return limited;
         }
-        (changed && builder.key() != key).then(|| builder.key().to_vec())
+        collapsed(key, metric, |_, _| true).or(limited)
+    }
+
+    /// The key with the values beyond a label's limit replaced; `None` when there are none.
+    fn within_labels(&self, key: &[u8], metric: &Metric) -> Option<Vec<u8>> {
+        if self.kept_values.is_empty() {
+            return None;
+        }
+        let number = metric_of(key);
+        collapsed(key, metric, |label, value| {
+            let kept = self.kept_values.get(&(number, label));
+            kept.is_some_and(|kept| !kept.contains(value))
+        })
     }
 
     /// Writes the series beyond the limits as further runs, under the keys they are shown as.
@@ -141,7 +164,10 @@ impl Survey {
         let mut merge = Merge::new(runs.open()?, metrics)?;
         let mut points: BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u64>>> = BTreeMap::new();
         let (mut cell, mut bytes) = (Vec::new(), 0);
-        while let Some((key, metric)) = merge.next_series()? {
+        loop {
+            let Some((key, metric)) = merge.next_series()? else {
+                break;
+            };
             let Some(shown) = self.shown_as(key, metric) else {
                 continue;
             };
@@ -159,6 +185,39 @@ impl Survey {
             }
         }
         write_points(&points, metrics, into)
+    }
+}
+
+/// The key with undeclared values that `goes` names replaced; `None` when it stays as it is.
+fn collapsed(key: &[u8], metric: &Metric, goes: impl Fn(usize, &[u8]) -> bool) -> Option<Vec<u8>> {
+    let mut builder = KeyBuilder::default();
+    builder.start(metric_of(key));
+    for (label, value) in labels_of(key).iter().enumerate() {
+        let collapse = !is_declared(metric, label, value) && goes(label, value);
+        builder.label(if collapse { OTHER.as_bytes() } else { value });
+    }
+    (builder.key() != key).then(|| builder.key().to_vec())
+}
+
+/// The values with the largest totals; of equal ones those that sort first.
+fn largest(totals: HashMap<Vec<u8>, Decimal>, limit: usize) -> HashSet<Vec<u8>> {
+    let mut sorted: Vec<(Vec<u8>, Decimal)> = totals.into_iter().collect();
+    sorted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    sorted.truncate(limit);
+    sorted.into_iter().map(|(value, _)| value).collect()
+}
+
+fn keep_one(
+    kept: &mut HashMap<usize, (Largest, usize)>,
+    metric: &Metric,
+    key: Vec<u8>,
+    total: Decimal,
+) {
+    let (heap, seen) = kept.entry(metric_of(&key)).or_default();
+    *seen += 1;
+    heap.push(Reverse((total, Reverse(key))));
+    if heap.len() > metric.limit {
+        heap.pop();
     }
 }
 
