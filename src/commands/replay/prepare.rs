@@ -15,6 +15,7 @@ use crate::commands::engine::{Engine, Selection};
 use crate::commands::inputs::{Choice, choose};
 use crate::commands::times::{self, Steps};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::metrics::MAX_LABELS;
 use crate::source::{Input, InputKind, Limits, duplicates, expand};
 
 /// A plain file below this size is not split.
@@ -163,7 +164,18 @@ fn path_labels(texts: &[String]) -> Result<Vec<(String, Regex)>, Vec<Diagnostic>
             );
             continue;
         };
+        let again = labels.iter().any(|(known, _)| known == name);
+        if again || labels.len() == MAX_LABELS {
+            let message = if again {
+                format!("label `{name}` is given twice")
+            } else {
+                format!("more than {MAX_LABELS} labels from paths")
+            };
+            mistakes.push(place.inside(0..name.len()).error(message, "one too many"));
+        }
         let name_ok = !name.is_empty()
+            && name != "le"
+            && !name.starts_with("__")
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             && !name.starts_with(|c: char| c.is_ascii_digit());
         if !name_ok {
