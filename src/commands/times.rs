@@ -120,12 +120,23 @@ impl Steps {
             let next = start.checked_add(1.day()).ok()?.start_of_day().ok()?;
             return Some((start.timestamp().as_second(), next.timestamp().as_second()));
         }
-        let hour = ZonedRound::new()
-            .smallest(Unit::Hour)
-            .mode(jiff::RoundMode::Floor);
-        let start = time.round(hour).ok()?.timestamp().as_second();
-        Some((start, start + 3600))
+        let start = hour_of(&time)?;
+        // Where clocks change by half an hour, an hour has 30 to 90 minutes.
+        let mut ends = (1..=3).filter_map(|hours| {
+            let later = Timestamp::from_second(start + hours * 3600).ok()?;
+            hour_of(&later.to_zoned(self.zone.clone()))
+        });
+        let end = ends.find(|&end| end > start).unwrap_or(start + 3600);
+        Some((start, end))
     }
+}
+
+/// Start of the hour that the clock shows.
+fn hour_of(time: &Zoned) -> Option<i64> {
+    let hour = ZonedRound::new()
+        .smallest(Unit::Hour)
+        .mode(jiff::RoundMode::Floor);
+    Some(time.round(hour).ok()?.timestamp().as_second())
 }
 
 impl Windows for Steps {
