@@ -181,7 +181,7 @@ fn asked(
         .matchers
         .as_ref()
         .filter(|_| !fields_only)
-        .map(|own| own.value.clone());
+        .map(|own| bare(&own.value).to_owned());
     let given = matchers.iter().map(|matcher| {
         let field = definition
             .labels
@@ -193,7 +193,8 @@ fn asked(
             matcher.text.get(matcher.field.len()..).unwrap_or_default()
         )
     });
-    let text = own.into_iter().chain(given).collect::<Vec<_>>().join(", ");
+    let own = own.into_iter().filter(|own| !own.is_empty());
+    let text = own.chain(given).collect::<Vec<_>>().join(", ");
     MetricDefinition {
         kind: MetricType::Counter,
         matchers: Some(At {
@@ -213,6 +214,15 @@ fn asked(
         },
         ..definition.clone()
     }
+}
+
+/// Matchers without braces around them and without a comma at their end, so that more can follow.
+fn bare(matchers: &str) -> &str {
+    let text = matchers.trim();
+    let inside = text
+        .strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'));
+    inside.unwrap_or(text).trim().trim_end_matches(',')
 }
 
 /// A parser whose rules are the question.
