@@ -23,7 +23,7 @@ pub(super) fn format(text: &str) -> Result<ApacheFormat, Error> {
     let mut format = ApacheFormat::default();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
-        format.literal(before.as_bytes());
+        format.text(before);
         let start = text.len() - after.len() - 1;
         let (directive, tail) = directive(after).ok_or_else(|| {
             let message = "a `%` must begin a directive such as `%h` or `%{Referer}i`";
@@ -35,7 +35,7 @@ pub(super) fn format(text: &str) -> Result<ApacheFormat, Error> {
             .map_err(|message| (start..end, message))?;
         rest = tail;
     }
-    format.literal(rest.as_bytes());
+    format.text(rest);
     Ok(format)
 }
 
@@ -63,6 +63,25 @@ fn directive(after: &str) -> Option<(Directive<'_>, &str)> {
 }
 
 impl ApacheFormat {
+    /// Text between directives, where `\t`, `\n` and `\\` stand for one byte each.
+    fn text(&mut self, text: &str) {
+        let mut plain = Vec::with_capacity(text.len());
+        let mut bytes = text.bytes().peekable();
+        while let Some(byte) = bytes.next() {
+            let escaped = match (byte, bytes.peek()) {
+                (b'\\', Some(b't')) => Some(b'\t'),
+                (b'\\', Some(b'n')) => Some(b'\n'),
+                (b'\\', Some(b'\\')) => Some(b'\\'),
+                _ => None,
+            };
+            plain.push(escaped.unwrap_or(byte));
+            if escaped.is_some() {
+                bytes.next();
+            }
+        }
+        self.literal(&plain);
+    }
+
     fn literal(&mut self, text: &[u8]) {
         match self.pieces.last_mut() {
             _ if text.is_empty() => {}
@@ -95,6 +114,9 @@ impl ApacheFormat {
             ("o", Some(header)) => self.header("sent_http_", header),
             ("^ti", Some(header)) => self.header("trailer_", header),
             ("^to", Some(header)) => self.header("sent_trailer_", header),
+            ("x", Some(name)) => self.field(name.to_ascii_lowercase(), Shape::Text),
+            ("p", Some("remote")) => self.field("remote_port", Shape::Number),
+            ("q", None) => self.query(),
             ("C", Some(name)) => self.field(format!("cookie_{name}"), Shape::Text),
             ("e", Some(name)) => self.field(format!("env_{name}"), Shape::Text),
             ("n", Some(name)) => self.field(format!("note_{name}"), Shape::Text),
@@ -106,6 +128,16 @@ impl ApacheFormat {
             }
         }
         Ok(())
+    }
+
+    /// `%U%q` is a request's target; `%q` elsewhere is its query with the `?` before it.
+    fn query(&mut self) {
+        match self.pieces.last_mut() {
+            Some(Piece::Field { name, .. }) if name == "uri" => {
+                "request_uri".clone_into(name);
+            }
+            _ => self.field("query_string", Shape::Text),
+        }
     }
 
     fn duration(&mut self, unit: Unit) {
@@ -172,7 +204,6 @@ fn plain(letter: &str) -> Option<(&'static str, Shape)> {
         "p" => ("server_port", Shape::Number),
         "m" => ("request_method", Shape::Token),
         "U" => ("uri", Shape::Text),
-        "q" => ("query", Shape::Text),
         "H" => ("server_protocol", Shape::Token),
         "f" => ("request_filename", Shape::Text),
         "k" => ("connection_requests", Shape::Number),

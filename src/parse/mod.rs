@@ -358,6 +358,8 @@ fn compile_time(
         Some(chosen) => *name == chosen,
         None => names.iter().any(|known| known == name),
     });
+    // The format of a `%{…}t` is that of the field `time`, not of a `%t` beside it.
+    let written = written.filter(|_| known.is_some_and(|(name, _)| *name == "time"));
     let text = match (&time.format, written, known) {
         (Some(format), ..) => format.value.as_str(),
         (None, Some(written), _) => written,
