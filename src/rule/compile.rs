@@ -99,6 +99,7 @@ fn describe(
     source: &RuleSource<'_>,
 ) -> Result<Vec<Metric>, Vec<Diagnostic>> {
     let mut mistakes = checks(definition);
+    mistakes.extend(taken_from_path(definition, source));
     let kind = kind(definition)
         .map_err(|mistake| mistakes.push(mistake))
         .ok();
@@ -218,7 +219,16 @@ fn checks(definition: &MetricDefinition) -> Vec<Diagnostic> {
             .error("a counter's name must end in `_total`", "a counter");
         mistakes.push(error.help(format!("call it `{}_total`", name.value)));
     }
-    for (label, _) in &definition.labels {
+    let labels = definition.labels.iter().enumerate();
+    for (number, (label, _)) in labels {
+        let before = definition.labels.iter().take(number);
+        if before
+            .into_iter()
+            .any(|(name, _)| name.value == label.value)
+        {
+            let message = format!("label `{}` is written twice", label.value);
+            mistakes.push(label.place.error(message, "here again"));
+        }
         if !is_metric_name(&label.value)
             || label.value.contains(':')
             || label.value.starts_with("__")
@@ -254,6 +264,18 @@ fn checks(definition: &MetricDefinition) -> Vec<Diagnostic> {
             .filter_map(|path| check_path(path, definition)),
     );
     mistakes
+}
+
+/// A label that `--label` gives every metric cannot also be one of the metric's own.
+fn taken_from_path(definition: &MetricDefinition, source: &RuleSource<'_>) -> Option<Diagnostic> {
+    let mut labels = definition.labels.iter().map(|(label, _)| label);
+    let label = labels.find(|label| source.file_labels.contains(&label.value))?;
+    let message = format!(
+        "label `{}` is taken from the path of each file too",
+        label.value
+    );
+    let error = label.place.error(message, "also given by `--label`");
+    Some(error.help("give the label of `--label` another name"))
 }
 
 /// Each `{node}` of a Graphite path must be a label.
@@ -452,8 +474,7 @@ impl Compiler<'_> {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let measured = value.and_then(|value| scope.variables.get(value.variable));
-        if matches!(measured, Some(Variable::Absent)) {
+        if value.is_some_and(|value| scope.variables.is_never_present(value.variable)) {
             return Ok(());
         }
         if main.is_none() && estimate.is_none() && misses.is_none() {
@@ -498,14 +519,14 @@ impl Compiler<'_> {
                     .matchers
                     .iter()
                     .zip(&matchers)
-                    .all(|(a, b)| a.variable == b.variable && a.text == b.text)
+                    .all(|(a, b)| a.variable == b.variable && a.test.is_same(&b.test))
         };
         self.groups.iter().position(same).unwrap_or_else(|| {
             self.groups.push(Group {
                 rules: rules.to_owned(),
                 matchers,
                 tallies: Vec::new(),
-                near: None,
+                near: Vec::new(),
             });
             self.groups.len() - 1
         })
@@ -629,7 +650,7 @@ impl Compiler<'_> {
             .iter()
             .map(|matcher| matcher.text.clone())
             .collect();
-        group.near = Some(Near {
+        group.near.push(Near {
             matchers,
             set,
             offset,
@@ -658,7 +679,7 @@ impl Compiler<'_> {
                 .collect();
         }
         self.groups
-            .retain(|group| !group.tallies.is_empty() || group.near.is_some());
+            .retain(|group| !group.tallies.is_empty() || !group.near.is_empty());
         let (variables, wanted) = variables.finish();
         let literal = literal(&self.groups, &variables);
         let layout = TableLayout {
@@ -779,7 +800,7 @@ fn literal(groups: &[Group], variables: &[Variable]) -> Option<Vec<u8>> {
     let mut common: Option<HashMap<&[u8], ()>> = None;
     for group in groups {
         let mut literals = literals(&group.matchers, variables);
-        if let Some(near) = &group.near {
+        for near in &group.near {
             let others = self::literals(&near.matchers, variables);
             literals.retain(|literal, ()| others.contains_key(literal));
         }
@@ -813,9 +834,10 @@ fn literals<'m>(matchers: &'m [Matcher], variables: &[Variable]) -> HashMap<&'m 
 /// True when a value of this entry that equals `value` stands in the line byte for byte.
 fn written_raw(value: &[u8], id: VarId, variables: &[Variable]) -> bool {
     match variables.get(id) {
+        // No line holds a line end: a search for it would find it between two lines.
         Some(Variable::Field(_, kind)) => !value
             .iter()
-            .any(|&byte| kind.escape.may_write_escaped(byte)),
+            .any(|&byte| byte == b'\n' || kind.escape.may_write_escaped(byte)),
         Some(
             Variable::Path(of)
             | Variable::Target(of)

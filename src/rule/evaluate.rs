@@ -106,7 +106,7 @@ impl Evaluator {
             match self.state.first_failing(line, &group.matchers) {
                 None => self.state.tally(line, group, moment, table),
                 Some(failed) => {
-                    if let Some(near) = &group.near {
+                    for near in &group.near {
                         self.state.near(line, failed, near, table);
                     }
                 }
@@ -127,8 +127,8 @@ impl Evaluator {
             let near = failed.is_some()
                 && group
                     .near
-                    .as_ref()
-                    .is_some_and(|near| state.first_failing(line, &near.matchers).is_none());
+                    .iter()
+                    .any(|near| state.first_failing(line, &near.matchers).is_none());
             let metrics = group.tallies.iter().map(|tally| tally.metric).collect();
             verdicts.push(Verdict {
                 rules: group.rules.clone(),
@@ -355,19 +355,15 @@ impl State {
         if self.first_failing(line, &near.matchers).is_some() {
             return;
         }
-        let ids: Vec<u32> = line
-            .rules
-            .sets
-            .get(near.set)
-            .into_iter()
-            .flatten()
-            .map(|label| match label {
-                Label::Reason(dictionary) | Label::Field(dictionary) => {
-                    table.dictionary(*dictionary).intern(failed.text.as_bytes())
-                }
-            })
-            .collect();
-        let series = table.series(near.set, &ids);
+        // A near miss has the reason for its label, or none at all.
+        let reason = line.rules.sets.get(near.set).and_then(|set| set.first());
+        let series = match reason {
+            Some(Label::Reason(dictionary) | Label::Field(dictionary)) => {
+                let id = table.dictionary(*dictionary).intern(failed.text.as_bytes());
+                table.series(near.set, &[id])
+            }
+            None => table.series(near.set, &[]),
+        };
         if let Some(count) = table.touch(near.set, series).get_mut(near.offset) {
             *count += 1;
         }

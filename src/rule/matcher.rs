@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::vars::Vars;
+use super::vars::{Vars, name_length};
 use crate::definition::At;
 use crate::diagnostic::Diagnostic;
 
@@ -46,6 +46,18 @@ pub enum Test {
 }
 
 impl Test {
+    /// True when the same values pass for the same reason.
+    pub(crate) fn is_same(&self, other: &Test) -> bool {
+        match (self, other) {
+            (Test::Is(a), Test::Is(b)) | (Test::IsNot(a), Test::IsNot(b)) => a == b,
+            (Test::OneOf(a), Test::OneOf(b)) | (Test::NoneOf(a), Test::NoneOf(b)) => a == b,
+            (Test::Matches(a), Test::Matches(b)) | (Test::Differs(a), Test::Differs(b)) => {
+                a.as_str() == b.as_str()
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the value passes; an absent value is the empty one.
     #[inline]
     pub fn holds(&self, value: &[u8]) -> bool {
@@ -74,13 +86,23 @@ pub fn parse(text: &At<String>, vars: &Vars) -> Result<Vec<Matcher>, Diagnostic>
     let braces = reader.take("{");
     loop {
         reader.blank();
-        if reader.rest().is_empty() || (braces && reader.take("}")) {
+        if braces && reader.take("}") {
+            break;
+        }
+        if reader.rest().is_empty() {
+            if braces {
+                return Err(reader.expected(text, "`}`"));
+            }
             break;
         }
         matchers.push(reader.matcher(text, vars)?);
         reader.blank();
-        if !reader.take(",") && !reader.rest().is_empty() && !reader.rest().starts_with('}') {
-            return Err(reader.expected(text, "`,` or the end"));
+        let (end, what) = match braces {
+            true => (reader.rest().starts_with('}'), "`,` or `}`"),
+            false => (reader.rest().is_empty(), "`,` or the end"),
+        };
+        if !reader.take(",") && !end {
+            return Err(reader.expected(text, what));
         }
     }
     reader.blank();
@@ -164,21 +186,25 @@ impl<'t> Reader<'t> {
             return Err(self.expected(text, "a quoted string"));
         };
         self.at += 1;
-        let start = self.at;
+        let mut start = self.at;
         let mut value = String::new();
         let mut chars = self.rest().char_indices();
         while let Some((offset, c)) = chars.next() {
             match c {
                 c if c == quote => {
                     self.at = start + offset + 1;
-                    if quote == '`' {
-                        return Ok(value);
-                    }
-                    let inner = At {
-                        value,
-                        place: text.place.inside(start..start + offset),
+                    return Ok(value);
+                }
+                '$' if quote != '`' => {
+                    let at = start + offset..start + offset + 1 + name_length(chars.as_str());
+                    let written = At {
+                        value: self.text.get(at.clone()).unwrap_or_default().to_owned(),
+                        place: text.place.inside(at.clone()),
                     };
-                    return vars.expand(&inner);
+                    value.push_str(&vars.expand(&written)?);
+                    self.at = at.end;
+                    chars = self.rest().char_indices();
+                    start = at.end;
                 }
                 '\\' if quote != '`' => match chars.next() {
                     Some((_, 'n')) => value.push('\n'),
@@ -222,8 +248,11 @@ fn alternatives(pattern: &str) -> Option<Vec<Vec<u8>>> {
     })
 }
 
+/// As Prometheus 3 does it: both ends anchored, `.` takes a newline too.
 fn anchored(pattern: &str) -> Result<Regex, String> {
-    compile(&format!("^(?:{pattern})$"))
+    // Alone first: `a)|(b` is no pattern, though a group around it would make it one.
+    compile(pattern)?;
+    compile(&format!("^(?s:{pattern})$"))
 }
 
 /// A linear-time regex over bytes, limited in size; Unicode classes only where the pattern needs
@@ -251,4 +280,183 @@ fn last_line(message: &str) -> String {
         .rfind(|line| !line.trim().is_empty())
         .unwrap_or(message);
     last.trim().trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{RuleSetDefinition, Var};
+    use crate::diagnostic::{Place, render};
+    use std::collections::BTreeMap;
+
+    fn vars() -> Vars {
+        let rules = RuleSetDefinition {
+            name: String::new(),
+            description: String::new(),
+            vars: Vec::new(),
+            fields: Vec::new(),
+            metrics: Vec::new(),
+            examples: Vec::new(),
+        };
+        let text = |text: &str| Var::Text(text.to_owned());
+        let overrides = BTreeMap::from([
+            ("pixel".to_owned(), text("/p.gif")),
+            ("dollar".to_owned(), text("$pixel")),
+            ("list".to_owned(), Var::List(vec!["a".to_owned()])),
+        ]);
+        Vars::of(&rules, &overrides)
+    }
+
+    fn parsed(text: &str) -> Result<Vec<Matcher>, String> {
+        let written = At {
+            value: text.to_owned(),
+            place: Place::argument("", text),
+        };
+        parse(&written, &vars()).map_err(|mistake| render(&[mistake], false))
+    }
+
+    /// Whether the only matcher of `text` takes `value`.
+    fn takes(text: &str, value: &str) -> bool {
+        let matchers = parsed(text).unwrap();
+        assert_eq!(matchers.len(), 1, "{text}");
+        matchers[0].test.holds(value.as_bytes())
+    }
+
+    /// The column of the caret, and the message.
+    fn refused(text: &str) -> (usize, String) {
+        let picture = parsed(text).unwrap_err();
+        let place = picture.lines().find(|line| line.contains("--> ")).unwrap();
+        let column = place.rsplit(':').next().unwrap().parse().unwrap();
+        (column, picture.lines().next().unwrap().to_owned())
+    }
+
+    #[test]
+    fn lists_are_read_with_and_without_braces() {
+        for text in [
+            r#"a="1",b!="2""#,
+            r#" { a = "1" , b != "2" } "#,
+            r#"{a="1",b!="2",}"#,
+            r#"a="1", b!="2","#,
+        ] {
+            let fields: Vec<String> = parsed(text).unwrap().into_iter().map(|m| m.field).collect();
+            assert_eq!(fields, ["a", "b"], "{text}");
+        }
+        assert!(parsed("").unwrap().is_empty() && parsed("{}").unwrap().is_empty());
+    }
+
+    #[test]
+    fn mistakes_are_shown_where_they_stand() {
+        for (text, column, message) in [
+            (r#"a="1" b="2""#, 7, "expected `,` or the end in matchers"),
+            (r#"{a="1" b="2"}"#, 8, "expected `,` or `}` in matchers"),
+            (r#"{a="1""#, 7, "expected `,` or `}` in matchers"),
+            (r#"{a="1","#, 8, "expected `}` in matchers"),
+            (r#"a="1"}"#, 6, "expected `,` or the end in matchers"),
+            (r#"{} a="1""#, 4, "expected the end in matchers"),
+            (r#"a="1",,b="2""#, 7, "expected a field name in matchers"),
+            (
+                r#"a>"1""#,
+                2,
+                "expected `=`, `!=`, `=~` or `!~` in matchers",
+            ),
+            ("a=1", 3, "expected a quoted string in matchers"),
+            (r#"a="1"#, 5, "expected a closing `\"` in matchers"),
+            (r#"a="1\"#, 6, "expected a closing `\"` in matchers"),
+            (r#"a="\"$pixl""#, 6, "unknown variable `$pixl`"),
+            (r#"é="x""#, 1, "expected a field name in matchers"),
+        ] {
+            let (at, found) = refused(text);
+            assert_eq!((at, found), (column, format!("error: {message}")), "{text}");
+        }
+        let (at, found) = refused(r#"a="x", b=~"(""#);
+        assert_eq!(at, 11);
+        assert!(found.contains("not a regular expression"), "{found}");
+        assert!(refused(r#"a="$list""#).1.contains("is a list"));
+    }
+
+    #[test]
+    fn regexes_are_anchored_at_both_ends() {
+        assert!(takes(r#"a=~"5..""#, "503") && !takes(r#"a=~"5..""#, "5031"));
+        assert!(takes(r#"a=~"x.|y.""#, "y1") && !takes(r#"a=~"x.|y.""#, "zy1"));
+        assert!(!takes(r#"a!~"5..""#, "503") && takes(r#"a!~"5..""#, "1503"));
+        assert!(takes(r#"a=~"GET|HEAD""#, "HEAD") && !takes(r#"a=~"GET|HEAD""#, "GET|HEAD"));
+        assert!(
+            parsed(r#"a=~"x)|(y""#).is_err(),
+            "no way out of the anchors"
+        );
+    }
+
+    #[test]
+    fn a_dot_takes_newlines_and_bytes_that_are_no_text() {
+        assert!(takes(r#"a=~".+""#, "x\ny"));
+        let any = parsed(r#"a=~"x.y""#).unwrap();
+        assert!(any[0].test.holds(b"x\xffy"));
+    }
+
+    #[test]
+    fn an_absent_value_is_the_empty_one() {
+        for (text, takes_absent) in [
+            (r#"a="""#, true),
+            (r#"a!="""#, false),
+            (r#"a!="x""#, true),
+            (r#"a=~".*""#, true),
+            (r#"a=~".+""#, false),
+            (r#"a=~"x|""#, true),
+            (r#"a!~"x""#, true),
+            (r#"a!~"""#, false),
+        ] {
+            assert_eq!(takes(text, ""), takes_absent, "{text}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_resolved_in_quotes_and_left_in_backticks() {
+        assert!(takes(r#"a="\"\\\n\t'""#, "\"\\\n\t'"));
+        assert!(takes(r#"a='\'"'"#, "'\""));
+        assert!(
+            takes(r#"a=~"\d+\.gif""#, "12.gif"),
+            "unknown escapes are the regex's"
+        );
+        assert!(takes(r"a=`\n$pixel`", r"\n$pixel"));
+        assert!(takes(r"a=~`\d$`", "7"));
+    }
+
+    #[test]
+    fn variables_are_replaced_once_and_only_in_quotes() {
+        assert!(takes(r#"a="<$pixel>""#, "</p.gif>"));
+        assert!(takes(r#"a="$dollar""#, "$pixel"));
+        assert!(takes(r#"a="\t$pixel$pixel\t""#, "\t/p.gif/p.gif\t"));
+        assert!(takes(r#"a="5$""#, "5$") && takes(r#"a="$1""#, "$1"));
+        assert!(
+            takes(r#"a="\$pixel""#, r"\$pixel"),
+            "an escaped dollar stays"
+        );
+    }
+
+    #[test]
+    fn matchers_keep_their_text_for_near_misses() {
+        let texts: Vec<String> = parsed(r#"{ a = "$pixel" ,b!~`x`}"#)
+            .unwrap()
+            .into_iter()
+            .map(|m| m.text)
+            .collect();
+        assert_eq!(texts, [r#"a = "$pixel""#, "b!~`x`"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "[ab{}=~!,\"'`\\\\$é .|()\\[\\]*+0-9\n]{0,24}") {
+            drop(parsed(&text));
+        }
+
+        #[test]
+        fn plain_alternatives_mean_what_their_regex_means(
+            pattern in "[ab/ |]{0,6}",
+            value in "[ab/ |]{0,4}",
+        ) {
+            let plain = Test::OneOf(alternatives(&pattern).unwrap());
+            let regex = Test::Matches(anchored(&pattern).unwrap());
+            proptest::prop_assert_eq!(plain.holds(value.as_bytes()), regex.holds(value.as_bytes()));
+        }
+    }
 }

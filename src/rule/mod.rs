@@ -9,6 +9,8 @@
 
 mod compile;
 mod evaluate;
+#[cfg(test)]
+mod made;
 pub mod matcher;
 mod memo;
 mod request;
@@ -60,7 +62,8 @@ struct Group {
     rules: String,
     matchers: Vec<Matcher>,
     tallies: Vec<Tally>,
-    near: Option<Near>,
+    /// What nearly counts, for each metric that wants to know.
+    near: Vec<Near>,
 }
 
 #[derive(Debug)]

@@ -33,6 +33,8 @@ fn path_start(target: &[u8]) -> Option<usize> {
     }
     let colon = memchr(b':', target)?;
     let authority = colon + 3;
+    let scheme = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    (colon > 0 && target.get(..colon)?.iter().all(scheme)).then_some(())?;
     (target.get(colon..authority)? == b"://").then_some(())?;
     let rest = target.get(authority..)?;
     Some(

@@ -46,7 +46,7 @@ impl Moment {
     /// Nanoseconds since the year 1677: later is larger, and never 0.
     pub(super) fn order(self) -> u64 {
         let nanos = i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanos);
-        u64::try_from(nanos + (1 << 63)).unwrap_or(u64::MAX).max(1)
+        u64::try_from((nanos + (1 << 63)).max(1)).unwrap_or(u64::MAX)
     }
 }
 
@@ -117,11 +117,7 @@ impl State {
                 self.part(line, *of, |text| request::cookie(text, name.as_bytes()))
             }
             Some(Variable::Code(of)) => self.code(line, *of),
-            Some(Variable::First(ids)) => ids
-                .iter()
-                .map(|&id| self.value(line, id))
-                .find(|value| !matches!(value, Value::Absent))
-                .unwrap_or(Value::Absent),
+            Some(Variable::First(ids)) => self.first(line, ids),
             Some(Variable::Derived(derived)) => {
                 let input = self.value(line, derived.from);
                 self.derive(line, id, derived, input)
@@ -235,6 +231,18 @@ impl State {
             text => code(text),
         };
         Value::Code(code)
+    }
+
+    /// The first that is present and holds anything.
+    fn first(&mut self, line: Line<'_>, ids: &[VarId]) -> Value {
+        for &id in ids {
+            let value = self.value(line, id);
+            let text = plain(line, &self.scratch, value);
+            if matches!(value, Value::Address(_)) || text.is_some_and(|text| !text.is_empty()) {
+                return value;
+            }
+        }
+        Value::Absent
     }
 
     /// regex → lowercase → map → values/other; `empty` when absent.

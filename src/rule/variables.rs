@@ -83,6 +83,9 @@ pub(crate) const CODES: [&str; 12] = [
     "1xx", "2xx", "3xx", "4xx", "429", "499", "500", "502", "503", "504", "5xx", "other",
 ];
 
+/// Most sources of one client walk.
+pub(crate) const MAX_SOURCES: usize = 8;
+
 /// Looks names up and collects what they need.
 pub(crate) struct Variables<'f> {
     format: &'f dyn Fields,
@@ -107,10 +110,6 @@ impl<'f> Variables<'f> {
     /// All entries.
     pub(crate) fn finish(self) -> (Vec<Variable>, Vec<String>) {
         (self.list, self.wanted)
-    }
-
-    pub(crate) fn get(&self, id: VarId) -> Option<&Variable> {
-        self.list.get(id)
     }
 
     fn add(&mut self, key: String, variable: impl FnOnce(&mut Self) -> Variable) -> VarId {
@@ -165,6 +164,11 @@ impl<'f> Variables<'f> {
         if self.format.field(direct).is_some() {
             return self.named(direct);
         }
+        // Apache's `%q` begins with its `?`.
+        if name == "query" && self.format.field("query_string").is_some() {
+            let text = self.named("query_string")?;
+            return Some(self.add(format!("query {text}"), |_| Variable::Query(text)));
+        }
         let target = self.named("request_uri")?;
         Some(self.add(format!("{name} {target}"), |_| make(target)))
     }
@@ -217,11 +221,25 @@ impl<'f> Variables<'f> {
     }
 
     /// The first present of several.
-    fn first(&mut self, ids: Vec<VarId>) -> VarId {
+    fn first(&mut self, mut ids: Vec<VarId>) -> VarId {
+        ids.retain(|&id| !self.is_never_present(id));
         match ids.as_slice() {
             [only] => *only,
             [] => self.absent(),
             _ => self.add(format!("first {ids:?}"), |_| Variable::First(ids)),
+        }
+    }
+
+    /// True when no line of this format can give the entry a value.
+    pub(crate) fn is_never_present(&self, id: VarId) -> bool {
+        match self.list.get(id) {
+            None | Some(Variable::Absent) => true,
+            Some(Variable::Derived(derived)) => {
+                derived.empty.is_none()
+                    && !derived.map.contains_key(&b""[..])
+                    && self.is_never_present(derived.from)
+            }
+            _ => false,
         }
     }
 
@@ -384,6 +402,10 @@ impl<'s, 'f> Scope<'s, 'f> {
         match &field.source {
             FieldSource::Derive(derivation) => self.derivation(derivation),
             FieldSource::Client(sources) => {
+                if let Some(extra) = sources.get(MAX_SOURCES) {
+                    let message = format!("more than {MAX_SOURCES} sources of a client address");
+                    return Err(vec![extra.place.error(message, "one too many")]);
+                }
                 let sources = self.resolve_all(sources)?;
                 let key = format!("client {sources:?}");
                 Ok(self.variables.add(key, |_| Variable::Client(sources)))

@@ -94,7 +94,8 @@ impl Vars {
     }
 }
 
-fn name_length(text: &str) -> usize {
+/// Length of the variable name that `text` begins with; 0 when it begins with none.
+pub(super) fn name_length(text: &str) -> usize {
     if !text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         return 0;
     }
