@@ -85,7 +85,8 @@ impl Kind {
                 add_decimal(sum, from.get(1..).unwrap_or_default());
             }
             Kind::Last => {
-                if from.get(..2) > into.get(..2) {
+                // The value decides between equal positions, so that the order of merging cannot.
+                if from.get(..4) > into.get(..4) {
                     into.copy_from_slice(from);
                 }
             }

@@ -9,7 +9,7 @@
 //! of the distance in seconds from the point before, cell; cell = varint bit mask of the words that
 //! are not 0, then these words as varints.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read as _, Write};
 
 use super::{Kind, Metric, series};
 
@@ -178,9 +178,12 @@ impl<R: BufRead> Reader<R> {
             return Ok(());
         }
         let length = self.varint()?;
-        self.key
-            .resize(usize::try_from(length).map_err(|_| damaged())?, 0);
-        self.input.read_exact(&mut self.key)?;
+        self.key.clear();
+        // Read as far as there is something: a damaged length must not reserve memory.
+        let read = (&mut self.input).take(length).read_to_end(&mut self.key)?;
+        if read as u64 != length {
+            return Err(damaged());
+        }
         self.points = self.varint()?;
         self.start = 0;
         Ok(())

@@ -465,3 +465,274 @@ impl Set {
         log.bytes.len() - before
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::Merge;
+    use super::super::series::labels_of;
+    use super::super::{Decimal, Kind};
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Two sets over two dictionaries, `{a}` and `{a, b}`, and one without labels; every kind.
+    fn layout() -> Arc<TableLayout> {
+        let metric = |name: &str, kind: Kind, labels: &[&str]| Metric {
+            name: name.to_owned(),
+            help: String::new(),
+            kind,
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            declared: vec![None; labels.len()],
+            graphite: Vec::new(),
+            limit: 1000,
+            label_limits: Vec::new(),
+        };
+        let buckets = Kind::Buckets(vec![Decimal::whole(1), Decimal::whole(2)]);
+        let set = |labels: &[usize], uses: &[(usize, usize, usize)], stride| SetLayout {
+            labels: labels.to_vec(),
+            uses: uses
+                .iter()
+                .map(|&(metric, offset, width)| Use {
+                    metric,
+                    offset,
+                    width,
+                })
+                .collect(),
+            stride,
+        };
+        Arc::new(TableLayout {
+            dictionaries: 2,
+            sets: vec![
+                set(&[0, 1], &[(0, 1, 1), (1, 2, 3)], 5),
+                set(&[0], &[(2, 1, 4), (3, 5, 5)], 10),
+                set(&[1], &[(2, 1, 4)], 5),
+                set(&[], &[(4, 1, 1)], 2),
+            ],
+            metrics: Arc::new(vec![
+                metric("count_total", Kind::Count, &["a", "b"]),
+                metric("sum_total", Kind::Sum, &["a", "b"]),
+                metric("last", Kind::Last, &["a"]),
+                metric("buckets", buckets, &["a"]),
+                metric("all_total", Kind::Count, &[]),
+            ]),
+        })
+    }
+
+    /// One addition: window, set, labels, place in the set, and what is added.
+    #[derive(Clone, Debug)]
+    struct Added {
+        window: i64,
+        set: usize,
+        labels: [Vec<u8>; 2],
+        place: usize,
+        cell: Vec<u64>,
+        table: usize,
+        /// What is done to the table afterwards: 0 spills it.
+        then: u8,
+    }
+
+    type Model = BTreeMap<(usize, Vec<Vec<u8>>, i64), Vec<u64>>;
+
+    fn added() -> impl Strategy<Value = Added> {
+        let label = prop_oneof![
+            prop::collection::vec(0u8..3, 0..4),
+            prop::sample::select(vec![b"fastly".to_vec(), b"a\x00b".to_vec(), vec![0; 40]]),
+        ];
+        let window = prop_oneof![
+            (-3i64..3).prop_map(|n| n * 60),
+            (0i64..400).prop_map(|n| n * 60)
+        ];
+        let word = prop_oneof![1u64..5, Just(u64::MAX), Just(1 << 63)];
+        let cell = prop::collection::vec(word, 5);
+        (
+            window,
+            0usize..4,
+            [label.clone(), label],
+            0usize..2,
+            cell,
+            0usize..3,
+            0u8..20,
+        )
+            .prop_map(|(window, set, labels, place, cell, table, then)| Added {
+                window,
+                set,
+                labels,
+                place,
+                cell,
+                table,
+                then,
+            })
+    }
+
+    /// The cell as it may be: counts are small, sums are any 128 bits that do not leave the range.
+    fn cell_of(kind: &Kind, words: &[u64]) -> Vec<u64> {
+        let mut cell = words.to_vec();
+        cell.resize(kind.width(), 1);
+        match kind {
+            Kind::Count => cell[0] = cell[0] % 7 + 1,
+            Kind::Sum => (cell[0], cell[2]) = (1, cell[2] % 3),
+            Kind::Last => cell[0] = cell[0] % 7 + 1,
+            Kind::Buckets(_) => {
+                cell = vec![words[0] % 7 + 1, 0, words[1] % 3, words[2], words[3] % 3]
+            }
+        }
+        cell
+    }
+
+    fn apply(table: &mut Table, added: &Added, layout: &TableLayout) {
+        let shape = &layout.sets[added.set];
+        let place = &shape.uses[added.place % shape.uses.len()];
+        table.select(added.window);
+        let ids: Vec<u32> = shape
+            .labels
+            .iter()
+            .zip(&added.labels)
+            .map(|(&dictionary, value)| table.dictionary(dictionary).intern(value))
+            .collect();
+        let series = table.series(added.set, &ids);
+        let kind = &layout.metrics[place.metric].kind;
+        let words = table.touch(added.set, series);
+        kind.add(
+            &mut words[place.offset..place.offset + place.width],
+            &cell_of(kind, &added.cell),
+        );
+    }
+
+    fn model(all: &[Added], layout: &TableLayout) -> Model {
+        let mut model = Model::new();
+        for added in all {
+            let shape = &layout.sets[added.set];
+            let place = &shape.uses[added.place % shape.uses.len()];
+            let kind = &layout.metrics[place.metric].kind;
+            let labels = added.labels[..shape.labels.len()].to_vec();
+            let cell = model
+                .entry((place.metric, labels, added.window))
+                .or_insert_with(|| vec![0; kind.width()]);
+            kind.add(cell, &cell_of(kind, &added.cell));
+        }
+        model
+    }
+
+    fn read(runs: &[Vec<u8>], metrics: &[Metric]) -> Model {
+        let mut merge = Merge::new(runs.iter().map(Vec::as_slice), metrics).unwrap();
+        let (mut model, mut cell, mut last) = (Model::new(), Vec::new(), Vec::new());
+        while let Some((key, metric)) = merge.next_series().unwrap() {
+            assert!(last.as_slice() < key, "keys rise");
+            last = key.to_vec();
+            let number = metrics
+                .iter()
+                .position(|known| known.name == metric.name)
+                .unwrap();
+            let mut before = i64::MIN;
+            while let Some(start) = merge.next_point(&mut cell).unwrap() {
+                assert!(before < start, "times rise");
+                before = start;
+                model.insert((number, labels_of(&last), start), cell.clone());
+            }
+        }
+        model
+    }
+
+    proptest! {
+        #[test]
+        fn tables_spilled_anywhere_and_merged_equal_a_map(all in prop::collection::vec(added(), 0..400)) {
+            let layout = layout();
+            let mut tables: Vec<Table> = (0..3).map(|_| Table::new(Arc::clone(&layout))).collect();
+            let mut runs = Vec::new();
+            for added in &all {
+                let table = &mut tables[added.table];
+                apply(table, added, &layout);
+                if added.then == 0 {
+                    let mut run = Vec::new();
+                    table.write_run(&mut run).unwrap();
+                    runs.push(run);
+                }
+            }
+            for table in &mut tables {
+                let mut run = Vec::new();
+                table.write_run(&mut run).unwrap();
+                runs.push(run);
+            }
+            prop_assert_eq!(read(&runs, &layout.metrics), model(&all, &layout));
+            // In another order, and all in one table: the same.
+            runs.reverse();
+            let mut one = Table::new(Arc::clone(&layout));
+            for added in all.iter().rev() {
+                apply(&mut one, added, &layout);
+            }
+            let mut run = Vec::new();
+            one.write_run(&mut run).unwrap();
+            prop_assert_eq!(read(&runs, &layout.metrics), read(&[run], &layout.metrics));
+        }
+
+        #[test]
+        fn a_damaged_run_is_an_error_and_no_panic(
+            all in prop::collection::vec(added(), 1..20),
+            cut in 0usize..400,
+            change in prop::option::of((0usize..400, 0u8..255)),
+        ) {
+            let layout = layout();
+            let mut table = Table::new(Arc::clone(&layout));
+            for added in &all {
+                apply(&mut table, added, &layout);
+            }
+            let mut run = Vec::new();
+            table.write_run(&mut run).unwrap();
+            if let Some((at, byte)) = change
+                && let Some(place) = run.get_mut(at)
+            {
+                // A key of 2^60 bytes is nobody's run; lengths stay small.
+                *place = byte & 0x7f;
+            }
+            run.truncate(cut.max(1));
+            let Ok(mut merge) = Merge::new([run.as_slice()], &layout.metrics) else { return Ok(()); };
+            let mut cell = Vec::new();
+            while let Ok(Some(_)) = merge.next_series() {
+                while let Ok(Some(_)) = merge.next_point(&mut cell) {}
+            }
+        }
+    }
+
+    #[test]
+    fn more_windows_than_may_be_open_lose_nothing() {
+        let layout = layout();
+        let mut table = Table::new(Arc::clone(&layout));
+        let windows = i64::try_from(OPEN_WINDOWS).unwrap() * 3;
+        for round in 0..4 {
+            for window in 0..windows {
+                let window = if round % 2 == 0 {
+                    window
+                } else {
+                    windows - 1 - window
+                };
+                table.select(window * 60);
+                let series = table.series(3, &[]);
+                table.touch(3, series)[1] += 1;
+            }
+        }
+        let mut run = Vec::new();
+        table.write_run(&mut run).unwrap();
+        let model = read(&[run], &layout.metrics);
+        assert_eq!(model.len(), OPEN_WINDOWS * 3);
+        assert!(model.values().all(|cell| *cell == [4]));
+    }
+
+    #[test]
+    fn a_table_that_was_written_is_empty_and_small() {
+        let layout = layout();
+        let mut table = Table::new(Arc::clone(&layout));
+        let empty = table.bytes();
+        table.select(0);
+        for n in 0..5000u32 {
+            let id = table.dictionary(0).intern(&n.to_le_bytes());
+            let series = table.series(1, &[id]);
+            table.touch(1, series)[1] = 1;
+        }
+        assert!(table.bytes() > 5000 * 8 * 10);
+        table.write_run(&mut Vec::new()).unwrap();
+        assert_eq!(table.bytes(), empty);
+        let mut run = Vec::new();
+        table.write_run(&mut run).unwrap();
+        assert!(run.is_empty());
+    }
+}
