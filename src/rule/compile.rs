@@ -848,3 +848,374 @@ fn written_raw(value: &[u8], id: VarId, variables: &[Variable]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::{Asked, Columns, compile, counted_with, mistakes};
+    use super::*;
+    use crate::record::Escape;
+    use crate::rule::Environment;
+
+    const N: &str = "[[metric]]\nname = 'n_total'\nhelp = 'n'\n";
+
+    fn format() -> Columns {
+        Columns::plain(&["a", "b", "request"])
+    }
+
+    fn metrics(rules: &str, asked: &Asked) -> Arc<Vec<Metric>> {
+        compile(&[("made", rules)], &format(), asked).unwrap().1
+    }
+
+    fn names(metrics: &[Metric]) -> Vec<&str> {
+        metrics.iter().map(|metric| metric.name.as_str()).collect()
+    }
+
+    /// The picture of what is wrong with a metric whose last lines are `more`.
+    fn wrong(more: &str) -> String {
+        mistakes(&[("made", &format!("{N}{more}"))], &format())
+    }
+
+    #[test]
+    fn a_metric_of_two_files_has_one_meaning() {
+        let same = compile(&[("one", N), ("two", N)], &format(), &Asked::default());
+        assert_eq!(names(&same.unwrap().1), ["n_total"]);
+        for (other, what) in [
+            ("value = 'a'", "type, value or buckets"),
+            ("labels = ['a']", "labels"),
+        ] {
+            let picture = mistakes(&[("one", N), ("two", &format!("{N}{other}"))], &format());
+            let expected = format!("metric `n_total` is defined twice with different {what}");
+            assert!(picture.contains(&expected), "{picture}");
+            assert!(
+                picture.contains("first defined here") && picture.contains("rules/one.toml"),
+                "{picture}"
+            );
+        }
+        let picture = mistakes(&[("one", N), ("two", &N.replace("'n'", "'m'"))], &format());
+        assert!(picture.contains("help text"), "{picture}");
+    }
+
+    #[test]
+    fn buckets_rise_and_are_numbers() {
+        let histogram = |buckets: &str| {
+            let rules = format!(
+                "[[metric]]\nname = 'h'\nhelp = 'h'\ntype = 'histogram'\nvalue = 'a'\nbuckets = [{buckets}]\n"
+            );
+            mistakes(&[("made", &rules)], &format())
+        };
+        assert_eq!(histogram("0.1, 1, 10"), "");
+        assert!(histogram("0.1, 10, 1").contains("bucket bounds must rise"));
+        assert!(histogram("1, 1.0").contains("bucket bounds must rise"));
+        assert!(histogram("").contains("a histogram needs `buckets`"));
+        let many: Vec<String> = (0..61).map(|n| n.to_string()).collect();
+        assert!(histogram(&many.join(",")).contains("more than 60 buckets"));
+        assert_eq!(histogram(&many[..60].join(",")), "");
+    }
+
+    #[test]
+    fn names_and_labels_are_those_prometheus_takes() {
+        for (rules, expected) in [
+            (
+                "[[metric]]\nname = 'n'\nhelp = 'n'\n",
+                "must end in `_total`",
+            ),
+            (
+                "[[metric]]\nname = '1_total'\nhelp = 'n'\n",
+                "not a metric name",
+            ),
+            (
+                "[[metric]]\nname = 'g'\nhelp = 'n'\ntype = 'gauge'\n",
+                "needs `value`",
+            ),
+        ] {
+            assert!(
+                mistakes(&[("made", rules)], &format()).contains(expected),
+                "{rules}"
+            );
+        }
+        for (more, expected) in [
+            ("labels = { a = 'a', le = 'b' }", "`le` cannot be a label"),
+            ("labels = { __a = 'b' }", "`__a` cannot be a label"),
+            ("labels = ['a', 'a']", "label `a` is written twice"),
+            (
+                "labels = ['a']\ngraphite = ['x.{b}.y']",
+                "`b` is not a label of this metric",
+            ),
+            ("labels = ['a']\ngraphite = ['x.{a']", "`{` without `}`"),
+            ("near = 'a=\"1\"'", "`near` without `match`"),
+            ("weight = 0", "above 0"),
+        ] {
+            assert!(wrong(more).contains(expected), "{more}: {}", wrong(more));
+        }
+        let nine: Vec<String> = (0..9).map(|n| format!("l{n} = 'a'")).collect();
+        assert!(
+            wrong(&format!("labels = {{ {} }}", nine.join(","))).contains("more than 8 labels")
+        );
+    }
+
+    #[test]
+    fn unknown_fields_are_pointed_at_with_a_similar_name() {
+        let picture = wrong("match = 'a=\"1\", reqest=~\"x\"'\n");
+        assert!(picture.contains("unknown field `reqest`"), "{picture}");
+        assert!(
+            picture.contains("a field with a similar name exists: `request`"),
+            "{picture}"
+        );
+        assert!(picture.contains(":5:17"), "{picture}");
+        let all = wrong("match = 'zzzzzz=\"1\"'\nlabels = ['yyyyyy']\nvalue = 'xxxxxx'\n");
+        for name in ["zzzzzz", "yyyyyy", "xxxxxx"] {
+            assert!(
+                all.contains(&format!("unknown field `{name}`")),
+                "all at once: {all}"
+            );
+        }
+    }
+
+    #[test]
+    fn fields_are_derived_before_they_are_used() {
+        let rules = format!("[fields]\nx = {{ from = ['y'] }}\ny = {{ from = ['a'] }}\n{N}");
+        let picture = mistakes(&[("made", &rules)], &format());
+        assert!(
+            picture.contains("field `y` is used before it is derived"),
+            "{picture}"
+        );
+    }
+
+    #[test]
+    fn a_metric_without_its_value_in_this_format_is_left_out() {
+        let value = "[fields]\nsize = { from = ['bytes_sent', 'body_bytes_sent'] }\n";
+        for (fields, field, kept) in [
+            ("", "bytes_sent", false),
+            (value, "size", false),
+            ("", "a", true),
+            (
+                "[fields]\nsize = { from = ['bytes_sent', 'a'] }\n",
+                "size",
+                true,
+            ),
+            (
+                "[fields]\nsize = { from = ['bytes_sent'], empty = '1' }\n",
+                "size",
+                true,
+            ),
+        ] {
+            let rules =
+                format!("{fields}[[metric]]\nname = 'n_total'\nhelp = 'n'\nvalue = '{field}'\n");
+            let (rules, metrics) =
+                compile(&[("made", &rules)], &format(), &Asked::default()).unwrap();
+            let (amounts, _) = counted_with(
+                Arc::new(rules),
+                &metrics,
+                &format(),
+                Environment::default(),
+                &["1|2|3"],
+            );
+            assert_eq!(!amounts.is_empty(), kept, "{fields} {field}: {amounts:?}");
+        }
+    }
+
+    #[test]
+    fn a_unit_is_that_of_the_field_which_is_there() {
+        let micro = Columns(vec![("us", Escape::None, -6), ("s", Escape::None, 0)]);
+        let rules = "[fields]\nt = { from = ['request_time', 'us'] }\n[[metric]]\nname = 't_total'\nhelp = 't'\nvalue = 't'\n";
+        let (made, metrics) = compile(&[("made", rules)], &micro, &Asked::default()).unwrap();
+        let (amounts, _) = counted_with(
+            Arc::new(made),
+            &metrics,
+            &micro,
+            Environment::default(),
+            &["1500000|1"],
+        );
+        assert_eq!(amounts["t_total{}"], "1.5");
+        let mixed = rules.replace("request_time", "s");
+        assert!(mistakes(&[("made", &mixed)], &micro).contains("different units"));
+    }
+
+    #[test]
+    fn rule_sets_with_the_same_text_and_other_variables_stay_apart() {
+        let set = |path: &str, name: &str| {
+            format!(
+                "[vars]\nv = '{path}'\n[[metric]]\nname = '{name}'\nhelp = 'n'\nmatch = 'a=\"$v\"'\n"
+            )
+        };
+        let files = [
+            ("one", set("1", "one_total")),
+            ("two", set("2", "two_total")),
+        ];
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(name, text)| (*name, text.as_str()))
+            .collect();
+        let (rules, metrics) = compile(&files, &format(), &Asked::default()).unwrap();
+        let (amounts, _) = counted_with(
+            Arc::new(rules),
+            &metrics,
+            &format(),
+            Environment::default(),
+            &["1", "2", "2"],
+        );
+        assert_eq!(amounts["one_total{}"], "1");
+        assert_eq!(amounts["two_total{}"], "2");
+    }
+
+    #[test]
+    fn what_is_the_same_is_shared() {
+        let rules = "
+            [fields]
+            x = { from = ['a'], lowercase = true }
+            y = { from = ['a'], lowercase = true }
+            [[metric]]
+            name = 'one_total'
+            help = 'n'
+            match = 'x=\"1\"'
+            labels = ['x']
+            [[metric]]
+            name = 'two_total'
+            help = 'n'
+            match = 'y=\"1\"'
+            labels = { other = 'y' }";
+        let (rules, _) = compile(&[("made", rules)], &format(), &Asked::default()).unwrap();
+        assert_eq!(
+            (rules.groups.len(), rules.sets.len(), rules.labelling.len()),
+            (1, 1, 1)
+        );
+        assert_eq!(rules.wanted, ["a"]);
+    }
+
+    #[test]
+    fn near_misses_and_weights_have_metrics_of_their_own() {
+        let rules =
+            format!("{N}labels = ['a']\nmatch = 'b=\"1\"'\nnear = 'a!=\"\"'\nweight = 10\n");
+        let all = metrics(&rules, &Asked::default());
+        assert_eq!(
+            names(&all),
+            ["n_total", "n_estimated_total", "n_near_misses_total"]
+        );
+        assert_eq!(all[1].labels, ["a"]);
+        assert_eq!(all[2].declared, [Some(vec!["b=\"1\"".to_owned()])]);
+        let only = Asked {
+            only: vec!["n_near_misses_total".to_owned()],
+            ..Asked::default()
+        };
+        assert_eq!(names(&metrics(&rules, &only)), ["n_near_misses_total"]);
+    }
+
+    #[test]
+    fn by_keeps_only_the_labels_named() {
+        let rules = format!("{N}labels = ['a', 'b']\nmatch = 'a=\"1\"'\nnear = 'b=\"1\"'\n");
+        let by = Asked {
+            by: Some(vec!["b".to_owned()]),
+            ..Asked::default()
+        };
+        let made = metrics(&rules, &by);
+        assert_eq!(made[0].labels, ["b"]);
+        assert!(made[1].labels.is_empty());
+        let none = Asked {
+            by: Some(Vec::new()),
+            ..Asked::default()
+        };
+        assert!(
+            metrics(&rules, &none)
+                .iter()
+                .all(|metric| metric.labels.is_empty())
+        );
+    }
+
+    #[test]
+    fn limits_follow_their_labels() {
+        let rules = format!("{N}labels = ['a', 'b']\nlabel_limits = {{ b = 5 }}\n");
+        assert_eq!(metrics(&rules, &Asked::default())[0].label_limits, [(1, 5)]);
+        let by = Asked {
+            by: Some(vec!["b".to_owned()]),
+            ..Asked::default()
+        };
+        assert_eq!(metrics(&rules, &by)[0].label_limits, [(0, 5)]);
+        assert!(wrong("labels = ['a']\nlabel_limits = { b = 5 }\n").contains("`b` is not a label"));
+    }
+
+    #[test]
+    fn a_label_of_the_path_is_not_a_second_one_of_its_name() {
+        let asked = Asked {
+            file_labels: vec!["a".to_owned()],
+            ..Asked::default()
+        };
+        let taken = compile(
+            &[("made", &format!("{N}labels = ['a']\n"))],
+            &format(),
+            &asked,
+        );
+        let picture = crate::diagnostic::render(&taken.err().unwrap(), false);
+        assert!(
+            picture.contains("label `a` is taken from the path"),
+            "{picture}"
+        );
+    }
+
+    #[test]
+    fn declared_values_come_from_every_definition() {
+        let one = "[fields]\nx = { from = ['a'], values = ['p', 'q'], other = 'o', empty = 'e' }\n[[metric]]\nname = 'n_total'\nhelp = 'n'\nlabels = ['x']\n";
+        let two = one.replace("'p', 'q'", "'q', 'r'");
+        let (_, metrics) =
+            compile(&[("one", one), ("two", &two)], &format(), &Asked::default()).unwrap();
+        let declared = metrics[0].declared[0].clone().unwrap();
+        assert_eq!(declared, ["p", "q", "o", "e", "r"]);
+    }
+
+    #[test]
+    fn a_literal_is_proven_or_there_is_none() {
+        let literal = |format: &Columns, texts: &[&str]| {
+            let metric = |(n, text): (usize, &&str)| {
+                format!("[[metric]]\nname = 'm{n}_total'\nhelp = 'n'\n{text}\n")
+            };
+            let rules: String = texts.iter().enumerate().map(metric).collect();
+            let (rules, _) = compile(&[("made", &rules)], format, &Asked::default()).unwrap();
+            rules
+                .literal
+                .map(|literal| String::from_utf8(literal).unwrap())
+        };
+        let nginx = Columns(vec![("request", Escape::Nginx, 0), ("b", Escape::Json, 0)]);
+        let pixel = "match = 'path=\"/pixel\"'";
+        assert_eq!(literal(&nginx, &[pixel]).as_deref(), Some("/pixel"));
+        assert_eq!(
+            literal(
+                &nginx,
+                &[
+                    pixel,
+                    "match = 'path=\"/pixel\", method=\"LONGER-THAN-IT\"'"
+                ]
+            )
+            .as_deref(),
+            Some("/pixel")
+        );
+        assert_eq!(literal(&nginx, &[pixel, ""]), None, "a rule for every line");
+        assert_eq!(
+            literal(&nginx, &["match = 'path=\"/é-pixel\"'"]),
+            None,
+            "nginx may escape é"
+        );
+        assert_eq!(
+            literal(&nginx, &["match = 'b=\"/pixel\"'"]),
+            None,
+            "JSON may escape anything"
+        );
+        assert_eq!(
+            literal(&nginx, &["match = 'arg_x=\"/pixel\"'"]),
+            None,
+            "percent-encoding"
+        );
+        assert_eq!(literal(&nginx, &["match = 'path!=\"/pixel\"'"]), None);
+        assert_eq!(
+            literal(&format(), &["match = 'a=\"\\npixel\"'"]),
+            None,
+            "no line holds a line end"
+        );
+        let near = format!("{pixel}\nnear = 'path=~\"/pix.*\"'");
+        assert_eq!(
+            literal(&nginx, &[&near]),
+            None,
+            "a near miss without the literal counts too"
+        );
+        let near = "match = 'path=\"/pixel\", b!=\"\"'\nnear = 'path=\"/pixel\"'";
+        assert_eq!(literal(&nginx, &[near]).as_deref(), Some("/pixel"));
+    }
+}

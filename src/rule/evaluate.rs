@@ -484,3 +484,436 @@ fn add_to(cell: &mut [u64], at: usize, value: Decimal) {
 fn or_unknown(text: &[u8]) -> &[u8] {
     if text.is_empty() { b"unknown" } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::{Asked, Columns, compile, counted, counted_with};
+    use super::*;
+    use crate::record::Escape;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// The value of the derived field `x`, shown as a label; `unknown` when absent.
+    fn derived(field: &str, format: &Columns, line: &str) -> String {
+        let rules = format!(
+            "[fields]\n{field}\n[[metric]]\nname = \"n_total\"\nhelp = \"n\"\nlabels = [\"x\"]\n"
+        );
+        let (amounts, _) = counted(&rules, format, &[line]);
+        let series: Vec<&String> = amounts.keys().collect();
+        assert_eq!(series.len(), 1, "{series:?}");
+        series[0]["n_total{".len()..series[0].len() - 1].to_owned()
+    }
+
+    /// The value of a name that every format with a request has.
+    fn part(name: &str, request: &str) -> String {
+        let format = Columns::plain(&["request", "status", "http_cookie"]);
+        derived(&format!("x = {{ from = ['{name}'] }}"), &format, request)
+    }
+
+    #[test]
+    fn request_lines_are_taken_apart() {
+        for (request, expected) in [
+            (
+                "GET /a?b=c HTTP/1.1",
+                ["GET", "/a", "b=c", "HTTP/1.1", "unknown"],
+            ),
+            (
+                "GET http://h.x:80/a?b HTTP/1.1",
+                ["GET", "/a", "b", "HTTP/1.1", "h.x:80"],
+            ),
+            (
+                "GET http://h.x?b HTTP/1.1",
+                ["GET", "unknown", "b", "HTTP/1.1", "h.x"],
+            ),
+            (
+                "GET http://h.x HTTP/1.0",
+                ["GET", "unknown", "unknown", "HTTP/1.0", "h.x"],
+            ),
+            (
+                "OPTIONS * HTTP/1.1",
+                ["OPTIONS", "*", "unknown", "HTTP/1.1", "unknown"],
+            ),
+            (
+                "CONNECT h.x:443 HTTP/1.1",
+                ["CONNECT", "h.x:443", "unknown", "HTTP/1.1", "unknown"],
+            ),
+            ("GET /old", ["GET", "/old", "unknown", "unknown", "unknown"]),
+            (
+                "GET /a b?c d HTTP/1.1",
+                ["GET", "/a b", "c d", "HTTP/1.1", "unknown"],
+            ),
+            (
+                "GET  HTTP/1.1",
+                ["GET", "unknown", "unknown", "HTTP/1.1", "unknown"],
+            ),
+            (
+                "GET HTTP/1.1",
+                ["GET", "unknown", "unknown", "HTTP/1.1", "unknown"],
+            ),
+            (
+                "GET /?u=http://e.x/p HTTP/1.1",
+                ["GET", "/", "u=http://e.x/p", "HTTP/1.1", "unknown"],
+            ),
+            (
+                "GET x?u=http://e.x/p HTTP/1.1",
+                ["GET", "x", "u=http://e.x/p", "HTTP/1.1", "unknown"],
+            ),
+            ("", ["unknown"; 5]),
+            ("-", ["unknown"; 5]),
+        ] {
+            let names = ["method", "path", "query", "protocol", "host"];
+            let found = names.map(|name| part(name, request));
+            assert_eq!(found, expected, "{request}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_decoded_after_they_were_found() {
+        for (query, expected) in [
+            ("arg_a", "unknown"),
+            ("b=1&x=a+b%26c%3D&x=2", "a b&c="),
+            ("x=&x=2", "unknown"),
+            ("x", "unknown"),
+            ("%78=named", "named"),
+            ("xx=1&ax=2", "unknown"),
+            ("x=%zz%4", "%zz%4"),
+            ("x=a?b", "a?b"),
+        ] {
+            assert_eq!(
+                part("arg_x", &format!("GET /p?{query} HTTP/1.1")),
+                expected,
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn cookies_are_found_by_their_whole_name() {
+        for (header, expected) in [
+            ("x=1; y=2", "1"),
+            ("ax=1; x=2=3", "2=3"),
+            ("a=1;x=2", "2"),
+            ("x=; y=1", "unknown"),
+            ("xx=1", "unknown"),
+            ("X=1", "unknown"),
+        ] {
+            assert_eq!(
+                part("cookie_x", &format!("r|200|{header}")),
+                expected,
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn codes_are_classes_and_the_statuses_that_say_more() {
+        for (status, code) in [
+            ("200", "2xx"),
+            ("100", "1xx"),
+            ("399", "3xx"),
+            ("404", "4xx"),
+            ("429", "429"),
+            ("499", "499"),
+            ("500", "500"),
+            ("501", "5xx"),
+            ("502", "502"),
+            ("503", "503"),
+            ("504", "504"),
+            ("599", "5xx"),
+            ("600", "other"),
+            ("000", "other"),
+            ("2000", "other"),
+            ("20", "other"),
+            ("ok", "other"),
+            ("-", "unknown"),
+            ("", "unknown"),
+        ] {
+            assert_eq!(part("code", &format!("r|{status}|")), code, "{status}");
+        }
+    }
+
+    #[test]
+    fn steps_of_a_derived_field_are_taken_in_order() {
+        let format = Columns::plain(&["a", "b"]);
+        for (field, line, expected) in [
+            ("from = ['a', 'b']", "-|two", "two"),
+            ("from = ['b', 'a']", "one|-", "one"),
+            ("from = ['a']", "-|", "unknown"),
+            ("from = ['a'], empty = 'none'", "|", "none"),
+            ("from = ['a'], regex = '[0-9]+'", "x12y3|", "12"),
+            ("from = ['a'], regex = 'x(a)?(b)?'", "xb|", "b"),
+            (
+                "from = ['a'], regex = '([0-9]+)', empty = 'none'",
+                "x|",
+                "none",
+            ),
+            (
+                "from = ['a'], regex = '([A-Z]+)', lowercase = true",
+                "xAB|",
+                "ab",
+            ),
+            (
+                "from = ['a'], regex = '([a-z]+)', lowercase = true",
+                "ABc|",
+                "c",
+            ),
+            (
+                "from = ['a'], lowercase = true, map = { ab = 'Y' }",
+                "AB|",
+                "Y",
+            ),
+            ("from = ['a'], map = { ab = 'Y' }", "AB|", "AB"),
+            (
+                "from = ['a'], map = { ab = 'Y' }, values = ['Y'], other = 'o'",
+                "ab|",
+                "Y",
+            ),
+            (
+                "from = ['a'], map = { ab = 'Y' }, values = ['ab'], other = 'o'",
+                "ab|",
+                "o",
+            ),
+            (
+                "from = ['a'], values = ['ab'], other = 'o'",
+                "-|",
+                "unknown",
+            ),
+            (
+                "from = ['a'], values = ['ab'], other = 'o', empty = 'e'",
+                "-|",
+                "e",
+            ),
+            ("from = ['a'], values = ['ab']", "zz|", "zz"),
+            ("from = ['a'], map = { ab = '' }, empty = 'e'", "ab|", "e"),
+        ] {
+            assert_eq!(
+                derived(&format!("x = {{ {field} }}"), &format, line),
+                expected,
+                "{field}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_stand_in_is_not_present() {
+        let format = Columns::plain(&["a", "b"]);
+        let fields =
+            "y = { from = ['a'], map = { m = '' }, empty = '' }\nx = { from = ['y', 'b'] }";
+        assert_eq!(derived(fields, &format, "m|two"), "two");
+    }
+
+    #[test]
+    fn a_client_can_be_taken_apart_like_any_text() {
+        let format = Columns::plain(&["remote_addr"]);
+        let fields =
+            "c = { client_addr = ['remote_addr'] }\nx = { from = ['c'], regex = '^([0-9]+)' }";
+        assert_eq!(derived(fields, &format, "203.0.113.9"), "203");
+        let fields = "x = { client_addr = ['remote_addr'] }";
+        assert_eq!(
+            derived(fields, &format, "::FFFF:203.0.113.9"),
+            "203.0.113.9"
+        );
+        assert_eq!(derived(fields, &format, "nobody"), "unknown");
+        let fields = "c = { client_addr = ['remote_addr'] }\nx = { geoip = 'country', of = 'c' }";
+        assert_eq!(derived(fields, &format, "10.1.2.3"), "private");
+        assert_eq!(derived(fields, &format, "nobody"), "unknown");
+    }
+
+    #[test]
+    fn values_longer_than_the_memo_keep_their_numbers() {
+        let format = Columns::plain(&["a"]);
+        let rules = "[fields]\nx = { from = ['a'], lowercase = true }\n[[metric]]\nname = 'n_total'\nhelp = 'n'\nlabels = ['x']\n";
+        let long = [
+            format!("{}A", "y".repeat(40)),
+            format!("{}b", "Y".repeat(40)),
+        ];
+        let lines: Vec<&str> = long.iter().chain(&long).map(String::as_str).collect();
+        let (amounts, _) = counted(rules, &format, &lines);
+        let expected = ["a", "b"].map(|last| {
+            (
+                format!("n_total{{{}{last}}}", "y".repeat(40)),
+                "2".to_owned(),
+            )
+        });
+        assert_eq!(amounts, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn escaped_values_are_compared_decoded() {
+        let format = Columns(vec![("request", Escape::Nginx, 0)]);
+        let rules =
+            "[[metric]]\nname = 'n_total'\nhelp = 'n'\nmatch = 'path=`/a\"b`, arg_q=`x y`'\n";
+        let (amounts, _) = counted(
+            rules,
+            &format,
+            &[r"GET /a\x22b?q=x%20y HTTP/1.1", r"GET /a\x22b HTTP/1.1"],
+        );
+        assert_eq!(amounts.get("n_total{}").map(String::as_str), Some("1"));
+    }
+
+    const NUMBERS: &str = r#"
+        [[metric]]
+        name = "lines_total"
+        help = "l"
+        [[metric]]
+        name = "bytes_total"
+        help = "b"
+        value = "b"
+        [[metric]]
+        name = "seconds"
+        help = "s"
+        type = "histogram"
+        value = "t"
+        buckets = [0.1, 1]
+    "#;
+
+    fn numbers(lines: &[&str]) -> (BTreeMap<String, String>, u64) {
+        counted(
+            NUMBERS,
+            &Columns(vec![("b", Escape::None, 0), ("t", Escape::None, -3)]),
+            lines,
+        )
+    }
+
+    #[test]
+    fn absent_values_add_nothing_and_bad_ones_are_counted() {
+        let (amounts, errors) = numbers(&["-|-", "5|100", "|101", "-1|-5", "x|1e99", "7|2000"]);
+        assert_eq!(amounts["lines_total{}"], "6");
+        assert_eq!(amounts["bytes_total{}"], "12");
+        assert_eq!(
+            amounts["seconds{}"], "1 2 3 = 2.201",
+            "in seconds, a bound holds its own value"
+        );
+        assert_eq!(errors, 4, "two negative, one text, one too large");
+    }
+
+    #[test]
+    fn the_newest_gauge_wins_by_time_then_position() {
+        let format = Columns::plain(&["v"]);
+        let rules = "[[metric]]\nname = 'g'\nhelp = 'g'\ntype = 'gauge'\nvalue = 'v'\n";
+        let (rules, metrics) = compile(&[("g", rules)], &format, &Asked::default()).unwrap();
+        let rules = Arc::new(rules);
+        let mut evaluator = Evaluator::new(
+            Arc::clone(&rules),
+            Environment::default(),
+            GeoCache::new(Arc::default()),
+        );
+        let mut cells = Vec::new();
+        for orders in [
+            [(5, 1), (5, 2), (4, 9)],
+            [(4, 9), (5, 2), (5, 1)],
+            [(5, 2), (4, 9), (5, 1)],
+        ] {
+            let mut table = Table::new(Arc::clone(&rules.layout));
+            table.select(0);
+            for order in orders {
+                let line = format!("{}{}", order.0, order.1);
+                let moment = Moment {
+                    seconds: order.0,
+                    nanos: 0,
+                    position: order.1,
+                };
+                evaluator.count(
+                    line.as_bytes(),
+                    &[Span::new(0, line.len())],
+                    moment,
+                    &mut table,
+                );
+            }
+            evaluator.count(
+                b"-",
+                &[Span::new(0, 1)],
+                Moment {
+                    seconds: 9,
+                    nanos: 0,
+                    position: 9,
+                },
+                &mut table,
+            );
+            let mut run = Vec::new();
+            table.write_run(&mut run).unwrap();
+            evaluator.forget();
+            cells.push(run);
+        }
+        assert!(cells.iter().all(|run| *run == cells[0]));
+        let mut merge = crate::metrics::run::Merge::new([cells[0].as_slice()], &metrics).unwrap();
+        merge.next_series().unwrap();
+        let mut cell = Vec::new();
+        merge.next_point(&mut cell).unwrap();
+        assert_eq!(metrics[0].kind.amount(&cell), Decimal::whole(52));
+    }
+
+    #[test]
+    fn weights_feed_a_series_of_their_own() {
+        let format = Columns::plain(&["w"]);
+        let rules = "[[metric]]\nname = 'n_total'\nhelp = 'n'\nweight = 'w'\n";
+        let (amounts, errors) = counted(rules, &format, &["10", "2.5", "-", "x"]);
+        assert_eq!(amounts["n_total{}"], "4");
+        assert_eq!(
+            amounts["n_estimated_total{}"], "13.5",
+            "a line without a weight is one"
+        );
+        assert_eq!(errors, 1);
+    }
+
+    #[test]
+    fn near_misses_name_the_first_matcher_that_failed() {
+        let format = Columns::plain(&["a", "b"]);
+        let rules = "
+            [[metric]]
+            name = 'hits_total'
+            help = 'h'
+            match = 'a=\"1\", b!=\"\"'
+            near = 'a=\"1\"'
+            [[metric]]
+            name = 'others_total'
+            help = 'h'
+            match = 'a=\"1\", b!=\"\"'
+            near = 'b=\"2\"'";
+        let (amounts, _) = counted(rules, &format, &["1|x", "1|-", "0|2", "0|3"]);
+        assert_eq!(amounts["hits_total{}"], "1");
+        assert_eq!(amounts["hit_near_misses_total{b!=\"\"}"], "1");
+        assert_eq!(
+            amounts["other_near_misses_total{a=\"1\"}"], "1",
+            "each metric has its own"
+        );
+        assert_eq!(amounts.len(), 4, "{amounts:?}");
+    }
+
+    #[test]
+    fn labels_of_the_path_are_those_of_the_file_being_read() {
+        let format = Columns::plain(&["a"]);
+        let asked = Asked {
+            file_labels: vec!["site".to_owned()],
+            ..Asked::default()
+        };
+        let rules = "[[metric]]\nname = 'n_total'\nhelp = 'n'\nlabels = ['a']\n";
+        let (rules, metrics) = compile(&[("n", rules)], &format, &asked).unwrap();
+        let environment = Environment {
+            file_labels: vec![b"north".to_vec()],
+            ..Environment::default()
+        };
+        let (amounts, _) =
+            counted_with(Arc::new(rules), &metrics, &format, environment, &["x", "x"]);
+        assert_eq!(amounts["n_total{north,x}"], "2");
+    }
+
+    proptest! {
+        #[test]
+        fn numbered_labels_equal_labels_derived_anew(values in prop::collection::vec("[a-cA-C]{0,3}|[aA]{30,36}", 1..60)) {
+            let format = Columns::plain(&["a"]);
+            let rules = "[fields]\nx = { from = ['a'], regex = '^(..?)', lowercase = true, map = { ab = 'mapped' }, empty = 'none' }\n[[metric]]\nname = 'n_total'\nhelp = 'n'\nlabels = ['x', 'a']\n";
+            let lines: Vec<&str> = values.iter().map(String::as_str).collect();
+            let (amounts, _) = counted(rules, &format, &lines);
+            let mut naive: BTreeMap<String, u64> = BTreeMap::new();
+            for value in &values {
+                let two: String = value.chars().take(2).collect::<String>().to_ascii_lowercase();
+                let x = match two.as_str() { "" => "none", "ab" => "mapped", other => other };
+                let a = if value.is_empty() { "unknown" } else { value };
+                *naive.entry(format!("n_total{{{x},{a}}}")).or_default() += 1;
+            }
+            let naive: BTreeMap<String, String> = naive.into_iter().map(|(k, n)| (k, n.to_string())).collect();
+            prop_assert_eq!(amounts, naive);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Environment, Evaluator, RuleSource, Rules, register};
+use super::{Environment, Evaluator, Moment, RuleSource, Rules, register};
 use crate::definition::{Catalog, RuleSetDefinition, Var};
 use crate::diagnostic::Diagnostic;
 use crate::geo::GeoCache;
@@ -128,7 +128,12 @@ pub(super) fn counted_with(
     table.select(0);
     for (number, line) in (0u64..).zip(lines) {
         let spans = spans(line, format, &wanted);
-        evaluator.count(line.as_bytes(), &spans, (1, number), &mut table);
+        let moment = Moment {
+            seconds: 1,
+            nanos: 0,
+            position: number,
+        };
+        evaluator.count(line.as_bytes(), &spans, moment, &mut table);
     }
     let errors = evaluator.value_errors().iter().sum();
     (amounts(&mut table, metrics), errors)

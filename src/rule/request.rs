@@ -74,3 +74,20 @@ pub(super) fn cookie(header: &[u8], name: &[u8]) -> Option<(usize, usize)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn parts_lie_inside_any_request(request in "[A-Z]{0,4}[ /?:*a-c=&%+.HTP1\u{e9}-]{0,40}") {
+            for find in [method, target, protocol, path, query, authority] {
+                if let Some((start, end)) = find(request.as_bytes()) {
+                    prop_assert!(start <= end && end <= request.len());
+                }
+            }
+        }
+    }
+}
