@@ -309,3 +309,177 @@ impl SeriesStream for Stream<'_> {
         self.merge.next_point(cell)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Kind;
+    use proptest::prelude::*;
+
+    /// `n_total{provider, pop, node}`; two providers are declared, pop has a limit of its own.
+    fn metric(limit: usize, pops: Option<usize>) -> Metric {
+        let declared = |values: &[&str]| values.iter().map(|v| (*v).to_owned()).collect();
+        Metric {
+            name: "n_total".to_owned(),
+            help: String::new(),
+            kind: Kind::Count,
+            labels: ["provider", "pop", "node"].map(str::to_owned).to_vec(),
+            declared: vec![Some(declared(&["x", "y"])), None, None],
+            graphite: Vec::new(),
+            limit,
+            label_limits: pops.map(|pops| (1, pops)).into_iter().collect(),
+        }
+    }
+
+    type Series = BTreeMap<Vec<String>, BTreeMap<i64, u64>>;
+    type Added = ([u8; 3], i64, u64);
+
+    fn labels([provider, pop, node]: [u8; 3]) -> Vec<String> {
+        let provider = ["x", "y", "z"][usize::from(provider) % 3];
+        let pop = if pop == 0 {
+            OTHER.to_owned()
+        } else {
+            format!("p{pop}")
+        };
+        vec![provider.to_owned(), pop, format!("n{node}")]
+    }
+
+    /// The additions as `parts` runs.
+    fn runs(all: &[Added], parts: usize, metric: &Metric) -> Runs {
+        let runs = Runs::default();
+        for part in 0..parts {
+            let mut points: BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u64>>> = BTreeMap::new();
+            for (which, start, n) in all.iter().skip(part).step_by(parts) {
+                let mut key = KeyBuilder::default();
+                key.start(0);
+                for label in labels(*which) {
+                    key.label(label.as_bytes());
+                }
+                let windows = points.entry(key.key().to_vec()).or_default();
+                windows.entry(*start).or_insert_with(|| vec![0])[0] += n;
+            }
+            write_points(&points, std::slice::from_ref(metric), &runs).unwrap();
+        }
+        runs
+    }
+
+    fn shown(runs: &Runs, metric: &Metric) -> Series {
+        let metrics = std::slice::from_ref(metric);
+        let survey = Survey::of(runs, metrics).unwrap();
+        let overflow = Runs::default();
+        if survey.overflows() {
+            survey.collapse(runs, metrics, &overflow).unwrap();
+        }
+        let mut stream = Stream::open(runs, &overflow, &survey, metrics).unwrap();
+        let (mut all, mut cell) = (Series::new(), Vec::new());
+        while let Some(series) = stream.next_series().unwrap() {
+            let labels = series.labels;
+            let mut points = BTreeMap::new();
+            while let Some(start) = stream.next_point(&mut cell).unwrap() {
+                points.insert(start, cell[0]);
+            }
+            assert!(
+                all.insert(labels, points).is_none(),
+                "a series is shown once"
+            );
+        }
+        all
+    }
+
+    /// What the limits mean, written down without any thought of memory.
+    fn naive(all: &[Added], metric: &Metric) -> Series {
+        let mut series = Series::new();
+        for (which, start, n) in all {
+            *series
+                .entry(labels(*which))
+                .or_default()
+                .entry(*start)
+                .or_default() += n;
+        }
+        if let Some((_, limit)) = metric.label_limits.first() {
+            let mut totals: BTreeMap<String, u64> = BTreeMap::new();
+            for (labels, points) in &series {
+                if labels[1] != OTHER {
+                    *totals.entry(labels[1].clone()).or_default() += points.values().sum::<u64>();
+                }
+            }
+            let kept = top(totals, *limit);
+            series = rename(series, |labels| {
+                if !kept.contains(&labels[1]) {
+                    labels[1] = OTHER.to_owned();
+                }
+            });
+        }
+        let undeclared = series.iter();
+        let totals = undeclared.map(|(labels, points)| (labels.clone(), points.values().sum()));
+        let kept = top(totals.collect(), metric.limit);
+        rename(series, |labels| {
+            if !kept.contains(labels) {
+                for (label, value) in labels.iter_mut().enumerate() {
+                    if !is_declared(metric, label, value.as_bytes()) {
+                        *value = OTHER.to_owned();
+                    }
+                }
+            }
+        })
+    }
+
+    fn top<K: Ord + Clone>(totals: BTreeMap<K, u64>, limit: usize) -> Vec<K> {
+        let mut sorted: Vec<(K, u64)> = totals.into_iter().collect();
+        sorted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        sorted.into_iter().take(limit).map(|(key, _)| key).collect()
+    }
+
+    fn rename(series: Series, change: impl Fn(&mut Vec<String>)) -> Series {
+        let mut renamed = Series::new();
+        for (mut labels, points) in series {
+            change(&mut labels);
+            let into = renamed.entry(labels).or_default();
+            for (start, n) in points {
+                *into.entry(start).or_default() += n;
+            }
+        }
+        renamed
+    }
+
+    proptest! {
+        #[test]
+        fn limits_are_those_of_the_naive_model_however_counts_were_split(
+            all in prop::collection::vec(
+                ([0u8..3, 0u8..5, 0u8..3], (0i64..4).prop_map(|n| n * 60), 1u64..6),
+                0..60,
+            ),
+            limit in 0usize..12,
+            pops in prop::option::of(0usize..5),
+            parts in 1usize..4,
+        ) {
+            let metric = metric(limit, pops);
+            let found = shown(&runs(&all, parts, &metric), &metric);
+            prop_assert_eq!(&found, &naive(&all, &metric));
+            let provider = |series: &Series, name: &str| -> u64 {
+                let of = series.iter().filter(|(labels, _)| labels[0] == name);
+                of.flat_map(|(_, points)| points.values()).sum()
+            };
+            for name in ["x", "y"] {
+                let exact: u64 = all.iter().filter(|(which, ..)| labels(*which)[0] == name).map(|(.., n)| n).sum();
+                prop_assert_eq!(provider(&found, name), exact, "declared labels keep their sums");
+            }
+        }
+    }
+
+    #[test]
+    fn a_metric_without_labels_is_never_limited() {
+        let mut metric = metric(0, None);
+        metric.labels.clear();
+        metric.declared.clear();
+        let runs = Runs::default();
+        let mut key = KeyBuilder::default();
+        key.start(0);
+        let points = BTreeMap::from([(key.key().to_vec(), BTreeMap::from([(0, vec![7])]))]);
+        write_points(&points, std::slice::from_ref(&metric), &runs).unwrap();
+        assert_eq!(
+            shown(&runs, &metric),
+            Series::from([(Vec::new(), BTreeMap::from([(0, 7)]))])
+        );
+    }
+}
