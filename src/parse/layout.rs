@@ -470,3 +470,510 @@ fn words(text: &[u8]) -> Vec<Span> {
     words.reverse();
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{EventTime, Format, Line, Zone};
+    use crate::definition::{At, FormatDefinition, LayoutDefinition, NginxEscape, TimeDefinition};
+    use crate::diagnostic::{Place, render};
+    use crate::record::{Fields as _, Reading, Span};
+    use proptest::prelude::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Dialect {
+        Nginx,
+        NginxJson,
+        Apache,
+    }
+
+    fn definition(dialect: Dialect, text: &str) -> FormatDefinition {
+        let text = At {
+            value: text.to_owned(),
+            place: Place::argument("", text),
+        };
+        let place = text.place.clone();
+        let value = match dialect {
+            Dialect::Nginx => LayoutDefinition::Nginx {
+                text,
+                escape: NginxEscape::Default,
+            },
+            Dialect::NginxJson => LayoutDefinition::Nginx {
+                text,
+                escape: NginxEscape::Json,
+            },
+            Dialect::Apache => LayoutDefinition::Apache { text },
+        };
+        FormatDefinition {
+            name: "made".to_owned(),
+            description: String::new(),
+            layout: At { value, place },
+            time: TimeDefinition::default(),
+            units: Vec::new(),
+            require: Vec::new(),
+            rules: Vec::new(),
+            detect: None,
+            examples: Vec::new(),
+        }
+    }
+
+    fn format(dialect: Dialect, text: &str) -> Format {
+        Format::compile(&definition(dialect, text))
+            .unwrap_or_else(|mistakes| panic!("{}", render(&mistakes, false)))
+    }
+
+    fn refused(dialect: Dialect, text: &str) -> String {
+        render(
+            &Format::compile(&definition(dialect, text)).unwrap_err(),
+            false,
+        )
+    }
+
+    /// How the line was read, its values decoded by name, and its time.
+    type Seen = (Reading, Vec<(String, Vec<u8>)>, Option<EventTime>);
+
+    fn read(format: &Format, line: &[u8]) -> Option<Seen> {
+        let names = format.names();
+        let mut reader = format.reader(&names, &Zone::utc());
+        let mut spans = vec![Span::ABSENT; reader.spans()];
+        let Ok(Line::Record(reading)) = reader.read(line, &mut spans) else {
+            return None;
+        };
+        let time = reader.time(line, &spans).ok().map(|(time, _)| time);
+        let value = |(name, span): (&String, &Span)| {
+            let raw = span.of(line)?;
+            let mut value = Vec::new();
+            format
+                .field(name)
+                .unwrap()
+                .escape
+                .decode_into(raw, &mut value);
+            Some((name.clone(), value))
+        };
+        let values = names.iter().zip(&spans).filter_map(value).collect();
+        Some((reading, values, time))
+    }
+
+    fn field(format: &Format, line: &str, name: &str) -> String {
+        let (_, values, _) = read(format, line.as_bytes()).expect(line);
+        let value = values.into_iter().find(|(known, _)| known == name);
+        value.map_or_else(
+            || "absent".to_owned(),
+            |(_, value)| String::from_utf8(value).unwrap(),
+        )
+    }
+
+    /// A value as the server writes it.
+    fn escape(dialect: Dialect, value: &[u8], out: &mut Vec<u8>) {
+        for &byte in value {
+            match (dialect, byte) {
+                (Dialect::Nginx, b'"' | b'\\' | 0..=0x1f | 0x7f..) => {
+                    out.extend_from_slice(format!("\\x{byte:02X}").as_bytes());
+                }
+                (Dialect::NginxJson, b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
+                (Dialect::NginxJson, b'\n') => out.extend_from_slice(b"\\n"),
+                (Dialect::NginxJson, 0..=0x1f) => {
+                    out.extend_from_slice(format!("\\u{byte:04X}").as_bytes());
+                }
+                (Dialect::Apache, b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
+                (Dialect::Apache, b'\n') => out.extend_from_slice(b"\\n"),
+                (Dialect::Apache, b'\t') => out.extend_from_slice(b"\\t"),
+                (Dialect::Apache, 0..=0x1f | 0x7f..) => {
+                    out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+                }
+                _ => out.push(byte),
+            }
+        }
+    }
+
+    /// A field of a made format: its variable in each dialect, its name, what it may hold.
+    #[derive(Clone, Debug)]
+    struct Made {
+        nginx: &'static str,
+        apache: &'static str,
+        name: &'static str,
+        quoted: bool,
+        regex: &'static str,
+    }
+
+    const fn made(
+        nginx: &'static str,
+        apache: &'static str,
+        name: &'static str,
+        quoted: bool,
+        regex: &'static str,
+    ) -> Made {
+        Made {
+            nginx,
+            apache,
+            name,
+            quoted,
+            regex,
+        }
+    }
+
+    const FIELDS: [Made; 9] = [
+        made("$remote_addr", "%h", "remote_addr", false, r"[^ |;]+"),
+        made("$remote_user", "%u", "remote_user", false, r".*?"),
+        made("$status", "%>s", "status", false, r"[0-9]+|-"),
+        made(
+            "$body_bytes_sent",
+            "%b",
+            "body_bytes_sent",
+            false,
+            r"[0-9]+|-",
+        ),
+        made("$request", "%r", "request", true, ""),
+        made("$http_referer", "%{Referer}i", "http_referer", true, ""),
+        made(
+            "${http_user_agent}",
+            "%{User-Agent}i",
+            "http_user_agent",
+            true,
+            "",
+        ),
+        made(
+            "$http_x_thing",
+            "%!200,304{X-Thing}i",
+            "http_x_thing",
+            true,
+            "",
+        ),
+        made(
+            "$connection_requests",
+            "%k",
+            "connection_requests",
+            false,
+            r"[0-9]+|-",
+        ),
+    ];
+
+    /// A format, its regular expression, and for each field what is written: (format, regex,
+    /// literals around the values, fields).
+    #[derive(Clone, Debug)]
+    struct Case {
+        dialect: Dialect,
+        fields: Vec<(Made, Vec<u8>)>,
+        separator: &'static str,
+        time_at: usize,
+    }
+
+    impl Case {
+        fn text(&self) -> String {
+            let mut text = String::new();
+            for (number, (field, _)) in self.fields.iter().enumerate() {
+                if number == self.time_at {
+                    text += if self.dialect == Dialect::Apache {
+                        "%t"
+                    } else {
+                        "[$time_local]"
+                    };
+                    text += self.separator;
+                }
+                let variable = if self.dialect == Dialect::Apache {
+                    field.apache
+                } else {
+                    field.nginx
+                };
+                let quote = if field.quoted { "\"" } else { "" };
+                text += &format!("{quote}{variable}{quote}{}", self.separator);
+            }
+            text + "end"
+        }
+
+        fn regex(&self) -> String {
+            let mut text = "(?s-u)^".to_owned();
+            let separator = regex::escape(self.separator);
+            for (number, (field, _)) in self.fields.iter().enumerate() {
+                if number == self.time_at {
+                    text += r"\[(?<time_local>../.../....:..:..:.. [+-]....)\]";
+                    text += &separator;
+                }
+                let value = match (field.quoted, self.dialect) {
+                    (false, _) => field.regex,
+                    (true, Dialect::Nginx) => "[^\"]*",
+                    (true, _) => r#"(?:[^"\\]|\\.)*"#,
+                };
+                let quote = if field.quoted { "\"" } else { "" };
+                text += &format!("{quote}(?<{}>{value}){quote}{separator}", field.name);
+            }
+            text + "end$"
+        }
+
+        fn line(&self) -> Vec<u8> {
+            let mut line = Vec::new();
+            for (number, (field, value)) in self.fields.iter().enumerate() {
+                if number == self.time_at {
+                    line.extend_from_slice(b"[31/Oct/2013:07:06:42 +0000]");
+                    line.extend_from_slice(self.separator.as_bytes());
+                }
+                let quote: &[u8] = if field.quoted { b"\"" } else { b"" };
+                line.extend_from_slice(quote);
+                escape(self.dialect, value, &mut line);
+                line.extend_from_slice(quote);
+                line.extend_from_slice(self.separator.as_bytes());
+            }
+            line.extend_from_slice(b"end");
+            line
+        }
+    }
+
+    fn value_of(field: Made) -> BoxedStrategy<(Made, Vec<u8>)> {
+        let bytes = match (field.quoted, field.name) {
+            (true, _) => prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..12),
+                prop::collection::vec(prop::sample::select(b"\"\\ []-x 1|;".to_vec()), 0..12),
+                Just(b"[31/Oct/2014:07:06:42 +0000] \"GET / HTTP/1.1\" 500 1 \"".to_vec()),
+            ]
+            .boxed(),
+            (false, "remote_user") => "[a-z]{1,6}".prop_map(String::into_bytes).boxed(),
+            (false, "remote_addr") => "[0-9.:a-f]{1,12}".prop_map(String::into_bytes).boxed(),
+            _ => "[0-9]{1,6}|-".prop_map(String::into_bytes).boxed(),
+        };
+        bytes.prop_map(move |bytes| (field.clone(), bytes)).boxed()
+    }
+
+    fn case() -> impl Strategy<Value = Case> {
+        let fields = prop::sample::subsequence(FIELDS.to_vec(), 1..=9).prop_shuffle();
+        let fields =
+            fields.prop_flat_map(|fields| fields.into_iter().map(value_of).collect::<Vec<_>>());
+        let dialect =
+            prop::sample::select(vec![Dialect::Nginx, Dialect::NginxJson, Dialect::Apache]);
+        let separator = prop::sample::select(vec![" ", "|", " - ", ";", " | "]);
+        (dialect, fields, separator, 0usize..9).prop_map(|(dialect, fields, separator, time_at)| {
+            let time_at = time_at % fields.len();
+            // JSON strings are text; a byte that is none would come back as it is, too, but the
+            // writer above knows only bytes.
+            Case {
+                dialect,
+                fields,
+                separator,
+                time_at,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_server_writes_comes_back_as_it_was(case in case()) {
+            let format = format(case.dialect, &case.text());
+            let (reading, values, time) = read(&format, &case.line()).expect("written for the format");
+            prop_assert_eq!(reading, Reading::Exact);
+            prop_assert_eq!(time.unwrap().seconds, 1_383_203_202);
+            for (field, value) in &case.fields {
+                let found = values.iter().find(|(name, _)| name == field.name);
+                prop_assert_eq!(&found.unwrap().1, value, "{}", field.name);
+            }
+        }
+
+        #[test]
+        fn a_compiled_format_is_its_regex_twin(
+            case in case(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(prop::sample::select(b"\" \\-[]|;x1".to_vec()))), 0..3),
+        ) {
+            let mut line = case.line();
+            for (at, byte) in &changes {
+                let at = at.index(line.len());
+                match byte {
+                    Some(byte) => line[at] = *byte,
+                    None => drop(line.remove(at)),
+                }
+            }
+            let format = format(case.dialect, &case.text());
+            let names = format.names();
+            let mut spans = vec![Span::ABSENT; names.len()];
+            let mut reader = format.reader(&names, &Zone::utc());
+            let twin = regex::bytes::Regex::new(&case.regex()).unwrap();
+            let groups = twin.captures(&line);
+            match reader.read(&line, &mut spans) {
+                Ok(Line::Record(Reading::Exact)) => {
+                    let groups = groups.expect("the twin reads it, too");
+                    for (name, span) in names.iter().zip(&spans) {
+                        let group = groups.name(name).map(|group| (group.start(), group.end()));
+                        prop_assert_eq!(group, Some((span.start(), span.end())), "{}", name);
+                    }
+                }
+                // A regex goes back on its steps; a server's line never asks for that.
+                _ => prop_assert!(groups.is_none() || !changes.is_empty()),
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(case in case(), line in prop::collection::vec(any::<u8>(), 0..120), cut in any::<prop::sample::Index>()) {
+            let format = format(case.dialect, &case.text());
+            drop(read(&format, &line));
+            let whole = case.line();
+            drop(read(&format, &whole[..cut.index(whole.len())]));
+        }
+
+        #[test]
+        fn any_text_is_a_format_or_a_mistake(text in "[$%{}a-z\\[\\]\" <>!,0-9^\\\\é]{0,30}") {
+            for dialect in [Dialect::Nginx, Dialect::NginxJson, Dialect::Apache] {
+                match Format::compile(&definition(dialect, &text)) {
+                    Ok(format) => drop(read(&format, b"a [31/Oct/2013:07:06:42 +0000] 200")),
+                    Err(mistakes) => prop_assert!(!render(&mistakes, false).is_empty()),
+                }
+            }
+        }
+
+        #[test]
+        fn header_content_cannot_steer_a_lenient_reading(
+            header in prop::collection::vec(prop::sample::select(vec![
+                "[31/Oct/2014:07:06:42 +0000] ", "\"", "GET /forged HTTP/1.1", "\" 200 5 \"", " ", "-", "\\", "[", "] ", "500 ",
+            ]), 0..8),
+            cut in any::<prop::sample::Index>(),
+            dialect in prop::sample::select(vec![Dialect::Nginx, Dialect::Apache]),
+        ) {
+            let text = match dialect {
+                Dialect::Apache => "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"",
+                _ => "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\"",
+            };
+            let format = format(dialect, text);
+            let mut line = b"192.0.2.1 - - [31/Oct/2013:07:06:42 +0000] \"GET /real?".to_vec();
+            let header = header.concat();
+            escape(dialect, header.as_bytes(), &mut line);
+            let request_ends = line.len() + 10;
+            line.extend_from_slice(b" HTTP/1.1\" 404 7 \"");
+            escape(dialect, header.as_bytes(), &mut line);
+            line.extend_from_slice(b"\" \"");
+            escape(dialect, header.as_bytes(), &mut line);
+            line.push(b'"');
+            let end = cut.index(line.len() + 1);
+            match read(&format, &line[..end]) {
+                None => prop_assert!(end < request_ends + 8, "time and status are there"),
+                Some((reading, values, time)) => {
+                    let value = |name: &str| values.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone());
+                    prop_assert_eq!(reading == Reading::Exact, end == line.len());
+                    prop_assert_eq!(time.unwrap().seconds, 1_383_203_202);
+                    prop_assert_eq!(value("status"), Some(b"404".to_vec()));
+                    prop_assert_eq!(value("remote_addr"), Some(b"192.0.2.1".to_vec()));
+                    prop_assert!(value("request").unwrap().starts_with(b"GET /real?"));
+                }
+            }
+        }
+
+        #[test]
+        fn a_lenient_reading_has_a_time_and_a_status(line in "[0-9.]{1,9}( [a-z-]{1,4}){0,4} (\\[31/Oct/2013:07:06:42 \\+0000\\] )?(\"[A-Z]{3} /[a-z]{0,5}\" )?([0-9]{3})?( [0-9]+)?( \"[a-z\\\\]{0,5}\"){0,3}") {
+            let format = format(Dialect::Nginx, "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\"");
+            if let Some((_, values, time)) = read(&format, line.as_bytes()) {
+                let status = values.iter().find(|(name, _)| name == "status");
+                prop_assert!(status.is_some_and(|(_, status)| status.len() == 3), "{}", line);
+                prop_assert!(time.is_some(), "{}", line);
+            }
+        }
+    }
+
+    #[test]
+    fn fields_that_touch_are_refused() {
+        assert!(
+            refused(Dialect::Nginx, "[$time_local] $status$request")
+                .contains("nothing separates `request`")
+        );
+        assert!(
+            refused(Dialect::Apache, "%t %s%b").contains("nothing separates `body_bytes_sent`")
+        );
+        assert!(refused(Dialect::Nginx, "only text").contains("no field"));
+        assert!(refused(Dialect::Nginx, "$status").contains("no field holds the time"));
+        assert!(
+            refused(Dialect::Nginx, "[$time_local] $ x")
+                .contains("a variable name must follow `$`")
+        );
+        assert!(refused(Dialect::Apache, "%t %{Referer i").contains("must begin a directive"));
+        assert!(refused(Dialect::Apache, "%t %Z").contains("no directive `%Z`"));
+    }
+
+    #[test]
+    fn apaches_directives_have_nginxs_names() {
+        for (text, line, name, value) in [
+            ("%t %m \"%U%q\"", "GET \"/a?b=c\"", "request_uri", "/a?b=c"),
+            ("%t %U|%q|%s", "/a|?b=c|200", "query_string", "?b=c"),
+            ("%t 100%% %s", "100% 200", "status", "200"),
+            ("%t\\t%s", "\t200", "status", "200"),
+            ("%t %<s", "200", "status", "200"),
+            (
+                "%t \"%!200,304{Referer}i\" %s",
+                "\"r\\\"x\" 200",
+                "http_referer",
+                "r\"x",
+            ),
+            (
+                "%t %{X-Forwarded-For}i %h %s",
+                "1.1.1.1, 2.2.2.2 3.3.3.3 200",
+                "http_x_forwarded_for",
+                "1.1.1.1, 2.2.2.2",
+            ),
+            (
+                "%t %{X-Forwarded-For}i %h %s",
+                "1.1.1.1, 2.2.2.2 3.3.3.3 200",
+                "remote_addr",
+                "3.3.3.3",
+            ),
+            ("%t %{ms}T %s", "12 200", "request_time", "12"),
+            ("%t %p %{remote}p", "80 5000", "remote_port", "5000"),
+            (
+                "%t %{SSL_PROTOCOL}x|%s",
+                "TLSv1.3|200",
+                "ssl_protocol",
+                "TLSv1.3",
+            ),
+            (
+                "%t %{Content-Type}o|%s",
+                "text/html; x|200",
+                "sent_http_content_type",
+                "text/html; x",
+            ),
+            ("%t %{id}C %s", "7 200", "cookie_id", "7"),
+            ("%t %b", "-", "body_bytes_sent", "-"),
+        ] {
+            let format = format(Dialect::Apache, text);
+            let blank = if text.starts_with("%t ") { " " } else { "" };
+            let line = format!("[31/Oct/2013:07:06:42 +0000]{blank}{line}");
+            assert_eq!(field(&format, &line, name), value, "{text}");
+        }
+        let shift = |text: &str| {
+            format(Dialect::Apache, text)
+                .field("request_time")
+                .unwrap()
+                .shift
+        };
+        assert_eq!(
+            ["%t %D", "%t %T", "%t %{ms}T", "%t %{us}T"].map(shift),
+            [-6, 0, -3, -6]
+        );
+    }
+
+    #[test]
+    fn a_strftime_time_is_its_own_fields() {
+        let format = format(Dialect::Apache, "%{%Y-%m-%d %H:%M:%S}t|%s");
+        let (.., time) = read(&format, b"2013-10-31 07:06:42|200").unwrap();
+        assert_eq!(time.unwrap().seconds, 1_383_203_202);
+        let format = self::format(Dialect::Apache, "%{sec}t %s");
+        assert_eq!(
+            read(&format, b"1383203202 200").unwrap().2.unwrap().seconds,
+            1_383_203_202
+        );
+        let both = self::format(Dialect::Apache, "%t %{%Y}t|%s");
+        let (.., time) = read(&both, b"[31/Oct/2013:07:06:42 +0000] 2013|200").unwrap();
+        assert_eq!(time.unwrap().seconds, 1_383_203_202);
+    }
+
+    #[test]
+    fn a_variable_that_stands_twice_gives_its_first_value() {
+        let format = format(Dialect::Nginx, "[$time_local] $status $remote_user $status");
+        assert_eq!(
+            field(&format, "[31/Oct/2013:07:06:42 +0000] 200 u 500", "status"),
+            "200"
+        );
+    }
+
+    #[test]
+    fn quotes_inside_values_end_them_only_where_the_dialect_says_so() {
+        let line = r#"[31/Oct/2013:07:06:42 +0000] "a\" 500 \"b" 200"#;
+        let apache = format(Dialect::Apache, "%t \"%r\" %s");
+        assert_eq!(field(&apache, line, "status"), "200");
+        let nginx = format(Dialect::Nginx, "[$time_local] \"$request\" $status");
+        let (reading, ..) = read(&nginx, line.as_bytes()).unwrap();
+        assert_ne!(reading, Reading::Exact, "nginx cannot have written it");
+        let backslashes = r#"[31/Oct/2013:07:06:42 +0000] "a\\" 200"#;
+        assert_eq!(field(&apache, backslashes, "request"), r"a\");
+    }
+}
