@@ -102,3 +102,72 @@ pub(super) fn name_length(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .unwrap_or(text.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Place, render};
+
+    fn vars() -> Vars {
+        let list = Var::List(vec!["a".to_owned(), "b".to_owned()]);
+        Vars {
+            values: BTreeMap::from([
+                ("one".to_owned(), Var::Text("1".to_owned())),
+                ("list".to_owned(), list),
+            ]),
+        }
+    }
+
+    fn at<T>(value: T, text: &str) -> At<T> {
+        At {
+            value,
+            place: Place::argument("", text),
+        }
+    }
+
+    fn expanded(text: &str) -> Result<String, String> {
+        let expanded = vars().expand(&at(text.to_owned(), text));
+        expanded.map_err(|mistake| render(&[mistake], false))
+    }
+
+    #[test]
+    fn names_end_where_letters_digits_and_underscores_do() {
+        assert_eq!(expanded("$one.$one-$one$one").as_deref(), Ok("1.1-11"));
+        assert_eq!(expanded("$ $1 ^x$ $").as_deref(), Ok("$ $1 ^x$ $"));
+        assert!(
+            expanded("$one_")
+                .unwrap_err()
+                .contains("unknown variable `$one_`")
+        );
+    }
+
+    #[test]
+    fn mistakes_point_at_the_variable() {
+        let picture = expanded("é $oen").unwrap_err();
+        assert!(
+            picture.contains("a variable with a similar name exists: `$one`"),
+            "{picture}"
+        );
+        assert!(picture.contains(":1:3"), "{picture}");
+        assert!(
+            expanded("$list")
+                .unwrap_err()
+                .contains("a text is needed here")
+        );
+    }
+
+    #[test]
+    fn lists_are_written_or_named() {
+        let list = |text: &str| vars().list(&at(Var::Text(text.to_owned()), text));
+        assert_eq!(list("$list").unwrap(), ["a", "b"]);
+        assert_eq!(list("$one").unwrap(), ["1"]);
+        assert!(render(&[list("a").unwrap_err()], false).contains("write `[\"a\"]`"));
+        assert!(render(&[list("$lits").unwrap_err()], false).contains("unknown variable"));
+        let written = at(Var::List(vec!["$one".to_owned()]), "x");
+        assert_eq!(
+            vars().list(&written).unwrap(),
+            ["$one"],
+            "nothing is replaced in a list"
+        );
+    }
+}
