@@ -612,7 +612,7 @@ mod tests {
     }
 
     const FIELDS: [Made; 9] = [
-        made("$remote_addr", "%h", "remote_addr", false, r"[^ |;]+"),
+        made("$remote_addr", "%h", "remote_addr", false, ""),
         made("$remote_user", "%u", "remote_user", false, r".*?"),
         made("$status", "%>s", "status", false, r"[0-9]+|-"),
         made(
@@ -683,12 +683,15 @@ mod tests {
         fn regex(&self) -> String {
             let mut text = "(?s-u)^".to_owned();
             let separator = regex::escape(self.separator);
+            // A word ends at a blank and where its literal begins.
+            let token = format!("[^ {}]+", &self.separator[..1]);
             for (number, (field, _)) in self.fields.iter().enumerate() {
                 if number == self.time_at {
                     text += r"\[(?<time_local>../.../....:..:..:.. [+-]....)\]";
                     text += &separator;
                 }
                 let value = match (field.quoted, self.dialect) {
+                    (false, _) if field.name == "remote_addr" => token.as_str(),
                     (false, _) => field.regex,
                     (true, Dialect::Nginx) => "[^\"]*",
                     (true, _) => r#"(?:[^"\\]|\\.)*"#,
