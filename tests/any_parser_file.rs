@@ -2,6 +2,11 @@
 //! changed, and lines that no server wrote. Each ends in mistakes with a picture, or in rules that
 //! count; never in a panic.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail wherever it likes"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

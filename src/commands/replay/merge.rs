@@ -115,10 +115,7 @@ impl Survey {
     ) -> io::Result<()> {
         let mut merge = Merge::new(runs.open()?, metrics)?;
         let mut cell = Vec::new();
-        loop {
-            let Some((key, metric)) = merge.next_series()? else {
-                return Ok(());
-            };
+        while let Some((key, metric)) = merge.next_series()? {
             let key = key.to_vec();
             let mut total = Decimal::ZERO;
             while let Some(start) = merge.next_point(&mut cell)? {
@@ -128,6 +125,7 @@ impl Survey {
             }
             seen(self, key, metric, total);
         }
+        Ok(())
     }
 
     /// True when some series are beyond a limit.
@@ -164,10 +162,7 @@ impl Survey {
         let mut merge = Merge::new(runs.open()?, metrics)?;
         let mut points: BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u64>>> = BTreeMap::new();
         let (mut cell, mut bytes) = (Vec::new(), 0);
-        loop {
-            let Some((key, metric)) = merge.next_series()? else {
-                break;
-            };
+        while let Some((key, metric)) = merge.next_series()? {
             let Some(shown) = self.shown_as(key, metric) else {
                 continue;
             };
