@@ -509,6 +509,7 @@ mod tests {
             layout: At { value, place },
             time: TimeDefinition::default(),
             units: Vec::new(),
+            constants: Vec::new(),
             require: Vec::new(),
             rules: Vec::new(),
             detect: None,

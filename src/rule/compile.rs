@@ -1027,8 +1027,6 @@ mod tests {
             &["1500000|1"],
         );
         assert_eq!(amounts["t_total{}"], "1.5");
-        let mixed = rules.replace("request_time", "s");
-        assert!(mistakes(&[("made", &mixed)], &micro).contains("different units"));
     }
 
     #[test]
