@@ -224,10 +224,10 @@ impl Layout {
             spans.fill(Span::ABSENT);
             let (stopped, reached) = self.advance(line, spans, at, anchor);
             let read = stopped.unwrap_or(self.steps.len());
-            let cut = self
-                .steps
-                .get(read)
-                .is_some_and(|step| step.keep_cut(line, spans, reached));
+            // A status of which a digit may be missing is none.
+            let whole = self.status != Some(read) || line.len().saturating_sub(reached) == 3;
+            let step = self.steps.get(read).filter(|_| whole);
+            let cut = step.is_some_and(|step| step.keep_cut(line, spans, reached));
             if read + usize::from(cut) <= self.status.unwrap_or(anchor) {
                 continue;
             }
