@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use super::job::{Job, ReplayInput, Task};
@@ -16,6 +17,7 @@ use crate::commands::inputs::{Choice, choose};
 use crate::commands::times::{self, Steps};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::metrics::MAX_LABELS;
+use crate::pipeline::TimeRange;
 use crate::source::{Input, InputKind, Limits, duplicates, expand};
 
 /// A plain file below this size is not split.
@@ -36,11 +38,13 @@ pub(super) struct Prepared {
 /// # Errors
 /// Mistakes of the user, and inputs that cannot be read.
 pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
-    let mut engine = Engine::open(&args.parsers)?;
-    let zone = times::zone(&args.parsers.timezone);
-    let range = times::range(args.since.as_deref(), args.until.as_deref(), &zone)?;
-    let labels = path_labels(&args.label)?;
-    let named = engine.parsers(&args.parser)?;
+    let Arguments {
+        mut engine,
+        zone,
+        range,
+        labels,
+        named,
+    } = arguments(args)?;
     let limits = Limits {
         ratio: args.max_ratio,
         ..Limits::default()
@@ -62,16 +66,7 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
         args.partial,
         &mut stdin,
     )?;
-    let selection = Selection {
-        metrics: args.metric.clone(),
-        by: args.by.as_ref().map(|by| {
-            by.iter()
-                .filter(|label| !label.is_empty())
-                .cloned()
-                .collect()
-        }),
-        file_labels: labels.iter().map(|(name, _)| name.clone()).collect(),
-    };
+    let selection = selection(args, &labels);
     let (compiled, metrics) = engine.compile(&chosen.parsers, &selection)?;
     let threads = threads(args);
     let inputs = replay_inputs(&found, same, chosen.inputs);
@@ -120,6 +115,55 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
         threads,
         notices,
     })
+}
+
+/// What the command line says, checked as far as that needs no input.
+struct Arguments {
+    engine: Engine,
+    zone: TimeZone,
+    range: TimeRange,
+    labels: Vec<(String, Regex)>,
+    named: Vec<String>,
+}
+
+/// All mistakes of the command line and of parser files come together.
+fn arguments(args: &ReplayArgs) -> Result<Arguments, Vec<Diagnostic>> {
+    let zone = times::zone(&args.parsers.timezone);
+    let mut mistakes = Vec::new();
+    let mut engine = Engine::open(&args.parsers).map_err(|more| mistakes.extend(more));
+    let named = match &mut engine {
+        Ok(engine) => engine
+            .parsers(&args.parser)
+            .map_err(|more| mistakes.extend(more)),
+        Err(()) => Err(()),
+    };
+    let range = times::range(args.since.as_deref(), args.until.as_deref(), &zone);
+    let range = range.map_err(|more| mistakes.extend(more));
+    let labels = path_labels(&args.label).map_err(|more| mistakes.extend(more));
+    match (engine, named, range, labels) {
+        (Ok(engine), Ok(named), Ok(range), Ok(labels)) => Ok(Arguments {
+            engine,
+            zone,
+            range,
+            labels,
+            named,
+        }),
+        _ => Err(mistakes),
+    }
+}
+
+fn selection(args: &ReplayArgs, labels: &[(String, Regex)]) -> Selection {
+    let kept = |by: &Vec<String>| {
+        by.iter()
+            .filter(|label| !label.is_empty())
+            .cloned()
+            .collect()
+    };
+    Selection {
+        metrics: args.metric.clone(),
+        by: args.by.as_ref().map(kept),
+        file_labels: labels.iter().map(|(name, _)| name.clone()).collect(),
+    }
 }
 
 fn archives(inputs: &[ReplayInput]) -> usize {
