@@ -32,6 +32,7 @@ struct Cell {
 type Minute = [Cell; 32];
 
 struct Counts {
+    unmatched: u64,
     minutes: BTreeMap<u32, Box<Minute>>,
     current: u32,
     window: Box<Minute>,
@@ -46,6 +47,7 @@ fn main() {
     let mut buffer = vec![0u8; 256 * 1024];
     let mut filled = 0;
     let mut counts = Counts {
+        unmatched: 0,
         minutes: BTreeMap::new(),
         current: 0,
         window: Box::default(),
@@ -72,51 +74,90 @@ fn main() {
     write(&counts);
 }
 
-/// `addr - user [time] "request" status bytes "referer" "agent" "cdn" request_time`
+/// `addr - user [time] "request" status bytes "referer" "agent" "cdn" request_time`. A line of
+/// another shape is unmatched, as the oracle has it, so every quote must be found.
 fn line(line: &[u8], counts: &mut Counts) {
-    let bracket = memchr(b'[', line).unwrap();
-    let request = bracket + 30;
-    let after = request + memchr(b'"', &line[request..]).unwrap() + 2;
-    let class = usize::from(line[after] - b'0');
-    let mut at = after + 4;
-    let mut bytes = 0;
-    while line[at].is_ascii_digit() {
+    match split(line) {
+        Some(fields) => counts.add(&fields),
+        None => counts.unmatched += 1,
+    }
+}
+
+struct Fields<'l> {
+    time: &'l [u8],
+    class: u8,
+    bytes: u64,
+    cdn: &'l [u8],
+    ms: u64,
+}
+
+#[inline]
+fn split(line: &[u8]) -> Option<Fields<'_>> {
+    let bracket = memchr(b'[', line)?;
+    let time = line.get(bracket + 1..bracket + 27)?;
+    (line.get(bracket + 27..bracket + 30)? == b"] \"").then_some(())?;
+    let status = quoted(line, bracket + 30)? + 2;
+    let (class, bytes_start) = (*line.get(status)?, status + 4);
+    (class.is_ascii_digit() && *line.get(status + 3)? == b' ').then_some(())?;
+    let (mut at, mut bytes) = (bytes_start, 0);
+    while line.get(at)?.is_ascii_digit() {
         bytes = bytes * 10 + u64::from(line[at] - b'0');
         at += 1;
     }
-    let last_quote = memrchr(b'"', line).unwrap();
-    let provider = match &line[last_quote - 4..last_quote] {
-        b"amai" => 0,
-        b"ront" => 1,
-        b"cast" => 2,
-        b"stly" => 3,
-        _ => 4,
-    };
+    let agent = quoted(line, at + 2)? + 3;
+    let cdn = quoted(line, agent)? + 3;
+    let end = quoted(line, cdn)?;
     let mut ms = 0;
-    for &byte in &line[last_quote + 2..] {
-        if byte != b'.' {
-            ms = ms * 10 + u64::from(byte - b'0');
+    for &byte in line.get(end + 2..)? {
+        match byte {
+            b'0'..=b'9' => ms = ms * 10 + u64::from(byte - b'0'),
+            b'.' => {}
+            _ => return None,
         }
     }
-    let time = &line[bracket + 1..bracket + 27];
-    let minute = u32::from(time[0] - b'0') * 1_000_000
-        + u32::from(time[1] - b'0') * 100_000
-        + u32::from(time[12] - b'0') * 10_000
-        + u32::from(time[13] - b'0') * 1000
-        + u32::from(time[15] - b'0') * 10
-        + u32::from(time[16] - b'0');
-    counts.select(minute);
-    let cell = &mut counts.window[provider * 6 + class];
-    cell.n += 1;
-    cell.bytes += bytes;
-    cell.ms += ms;
-    cell.le[BOUNDS_MS
-        .iter()
-        .position(|bound| ms <= *bound)
-        .unwrap_or(11)] += 1;
+    Some(Fields {
+        time,
+        class,
+        bytes,
+        cdn: &line[cdn..end],
+        ms,
+    })
+}
+
+/// Position of the quote that ends a value and has a blank behind it.
+#[inline]
+fn quoted(line: &[u8], start: usize) -> Option<usize> {
+    let end = start + memchr(b'"', line.get(start..)?)?;
+    (*line.get(end + 1)? == b' ').then_some(end)
 }
 
 impl Counts {
+    #[inline]
+    fn add(&mut self, fields: &Fields<'_>) {
+        let provider = match fields.cdn {
+            b"akamai" => 0,
+            b"cloudfront" => 1,
+            b"edgecast" => 2,
+            b"fastly" => 3,
+            _ => 4,
+        };
+        let digit = |at: usize| u32::from(fields.time[at] - b'0');
+        self.select(
+            digit(0) * 1_000_000
+                + digit(1) * 100_000
+                + digit(12) * 10_000
+                + digit(13) * 1000
+                + digit(15) * 10
+                + digit(16),
+        );
+        let cell = &mut self.window[provider * 6 + usize::from(fields.class - b'0')];
+        cell.n += 1;
+        cell.bytes += fields.bytes;
+        cell.ms += fields.ms;
+        let bucket = BOUNDS_MS.iter().position(|bound| fields.ms <= *bound);
+        cell.le[bucket.unwrap_or(11)] += 1;
+    }
+
     fn select(&mut self, minute: u32) {
         if minute != self.current {
             self.close();
@@ -135,7 +176,8 @@ impl Counts {
 fn write(counts: &Counts) {
     const NAMES: [&str; 5] = ["akamai", "cloudfront", "edgecast", "fastly", "none"];
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut separator = "{\"cdn\": {\n";
+    write!(out, "{{\"unmatched\": {}, ", counts.unmatched).unwrap();
+    let mut separator = "\"cdn\": {\n";
     for (key, window) in &counts.minutes {
         let epoch = 1_706_745_600 + u64::from(key / 1000 % 100) * 3600 + u64::from(key % 1000) * 60;
         for (number, cell) in window.iter().enumerate().filter(|(_, cell)| cell.n > 0) {
