@@ -359,6 +359,9 @@ impl Step {
         let Some(rare) = self.literal.text.get(self.rare) else {
             return Some(line.len());
         };
+        if line.get(at) == Some(&b'-') && self.literal.stands_at(line, at + 1) {
+            return Some(at + 1);
+        }
         let mut from = at + self.rare;
         loop {
             let found = from + find_near(*rare, line.get(from..)?)?;

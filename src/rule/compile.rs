@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::matcher::{self, Test};
 use super::variables::{Scope, VarId, Variable, Variables};
 use super::vars::Vars;
-use super::{Amount, Factor, Group, Label, Matcher, Near, Number, Rules, Tally};
+use super::{Amount, Factor, Group, Input, Label, Labelling, Matcher, Near, Number, Rules, Tally};
 use crate::definition::{At, MetricDefinition, MetricType, RuleSetDefinition, Var, Weight};
 use crate::diagnostic::Diagnostic;
 use crate::metrics::{Decimal, Kind, MAX_LABELS, Metric, SetLayout, TableLayout, Use};
@@ -397,10 +397,10 @@ impl Rules {
         }
         let (variables, wanted) = variables.finish();
         let rules = Rules {
-            variables,
             groups: Vec::new(),
             sets: Vec::new(),
-            labelling,
+            labelling: labelled(&labelling, &variables),
+            variables,
             layout: Arc::default(),
             wanted,
             literal: None,
@@ -474,7 +474,11 @@ impl Compiler<'_> {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        if value.is_some_and(|value| scope.variables.is_never_present(value.variable)) {
+        let never = |value: Number| match value.from {
+            Input::Written(_) => false,
+            Input::Value(id) => scope.variables.is_never_present(id),
+        };
+        if value.is_some_and(never) {
             return Ok(());
         }
         if main.is_none() && estimate.is_none() && misses.is_none() {
@@ -681,6 +685,7 @@ impl Compiler<'_> {
         self.groups
             .retain(|group| !group.tallies.is_empty() || !group.near.is_empty());
         let (variables, wanted) = variables.finish();
+        let labelling = labelled(&self.labelling, &variables);
         let literal = literal(&self.groups, &variables);
         let layout = TableLayout {
             dictionaries: fields + self.reasons,
@@ -689,9 +694,9 @@ impl Compiler<'_> {
         };
         Ok(Rules {
             variables,
+            labelling,
             groups: self.groups,
             sets: self.sets,
-            labelling: self.labelling,
             layout: Arc::new(layout),
             wanted,
             literal,
@@ -751,9 +756,9 @@ fn number(
     mistakes: &mut Vec<Diagnostic>,
 ) -> Option<Number> {
     match scope.resolve(field?) {
-        Ok(variable) => Some(Number {
-            variable,
-            shift: scope.variables.shift(variable),
+        Ok(id) => Some(Number {
+            from: Input::of(id, scope.variables.get(id)),
+            shift: scope.variables.shift(id),
         }),
         Err(mistake) => {
             mistakes.push(mistake);
@@ -788,6 +793,18 @@ fn factor(
             number(Some(&name), scope, mistakes).map(Factor::Field)
         }
     }
+}
+
+fn labelled(ids: &[VarId], variables: &[Variable]) -> Vec<Labelling> {
+    let labelling = |&variable: &VarId| {
+        let made_of = match variables.get(variable) {
+            Some(Variable::Derived(derived)) => derived.from,
+            _ => variable,
+        };
+        let input = Input::of(made_of, variables.get(made_of));
+        Labelling { variable, input }
+    };
+    ids.iter().map(labelling).collect()
 }
 
 /// A bound as a word; the largest word where it does not fit.

@@ -13,7 +13,7 @@ use regex::bytes::Regex;
 use super::memo::{Key, Memo};
 use super::value::{Line, Moment, State, Value};
 use super::variables::Variable;
-use super::{Amount, Factor, Group, Label, Matcher, Near, Number, Rules};
+use super::{Amount, Factor, Group, Input, Label, Labelling, Matcher, Near, Number, Rules};
 use crate::geo::{AddressSet, GeoCache};
 use crate::metrics::{Decimal, Dictionary, Table};
 use crate::record::Span;
@@ -152,8 +152,8 @@ impl Evaluator {
     pub fn fields(&mut self, bytes: &[u8], spans: &[Span]) -> Vec<Option<Vec<u8>>> {
         let state = &mut self.state;
         let line = state.begin(bytes, spans, &self.rules);
-        let values = line.rules.labelling.iter().map(|&id| {
-            let value = state.value(line, id);
+        let values = line.rules.labelling.iter().map(|labelling| {
+            let value = state.value(line, labelling.variable);
             Some(state.text(line, value).to_vec()).filter(|text| !text.is_empty())
         });
         values.collect()
@@ -335,18 +335,23 @@ impl State {
     /// The number in a field.
     #[inline]
     fn number(&mut self, line: Line<'_>, number: Number) -> Found {
-        let text = match line.rules.variables.get(number.variable) {
-            // A number is never escaped.
-            Some(Variable::Field(slot, _)) => line.raw(*slot).unwrap_or_default(),
-            _ => {
-                let value = self.value(line, number.variable);
-                self.text(line, value)
-            }
-        };
+        let text = self.input(line, number.from);
         match Decimal::billionths(text, number.shift) {
             Some(small) => Found::Billionths(small),
             None if text.is_empty() => Found::Absent,
             None => Found::large(text, number.shift),
+        }
+    }
+
+    /// The bytes of an input; empty when absent.
+    #[inline]
+    fn input<'t>(&'t mut self, line: Line<'t>, input: Input) -> &'t [u8] {
+        match input {
+            Input::Written(slot) => line.raw(slot).unwrap_or_default(),
+            Input::Value(id) => {
+                let value = self.value(line, id);
+                self.text(line, value)
+            }
         }
     }
 
@@ -408,27 +413,14 @@ impl State {
 
     #[inline]
     fn label_anew(&mut self, line: Line<'_>, number: usize, dictionary: &mut Dictionary) -> u32 {
-        let Some(&variable) = line.rules.labelling.get(number) else {
+        let Some(&Labelling { variable, input }) = line.rules.labelling.get(number) else {
             return 0;
         };
-        let derived = match line.rules.variables.get(variable) {
-            Some(Variable::Derived(derived)) => Some(derived),
-            _ => None,
-        };
-        let source = derived.map_or(variable, |derived| derived.from);
-        let key = match line.rules.variables.get(source) {
-            // What stands in the line names the value as well as what it means does.
-            Some(Variable::Field(slot, _)) => Key::of(line.raw(*slot).unwrap_or_default()),
-            _ => {
-                let input = self.value(line, source);
-                Key::of(self.text(line, input))
-            }
-        };
+        let key = Key::of(self.input(line, input));
         if let Some(id) = key.and_then(|key| self.memos.get(number)?.find(key)) {
             return id;
         }
-        let input = self.value(line, source);
-        let value = derived.map_or(input, |derived| self.derive(line, variable, derived, input));
+        let value = self.value(line, variable);
         let id = dictionary.intern(or_unknown(self.text(line, value)));
         if let (Some(key), Some(memo)) = (key, self.memos.get_mut(number)) {
             memo.keep(key, id);

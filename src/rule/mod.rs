@@ -37,7 +37,7 @@ pub struct Rules {
     /// Label lists; the same numbers as the sets of `layout`.
     sets: Vec<Vec<Label>>,
     /// Labelling entries, by dictionary number.
-    labelling: Vec<VarId>,
+    labelling: Vec<Labelling>,
     /// How the counting table must be laid out.
     pub layout: Arc<TableLayout>,
     /// Fields to read from each line, in span order.
@@ -61,6 +61,7 @@ struct Group {
     /// Rule set's name, for people.
     rules: String,
     matchers: Vec<Matcher>,
+    /// Sorted by set.
     tallies: Vec<Tally>,
     /// What nearly counts, for each metric that wants to know.
     near: Vec<Near>,
@@ -111,8 +112,35 @@ enum Amount {
 
 #[derive(Clone, Copy, Debug)]
 struct Number {
-    variable: VarId,
+    from: Input,
     shift: i32,
+}
+
+/// A value that gives a label, and what that value is made of: the same input gives the same
+/// label, so inputs are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Labelling {
+    variable: VarId,
+    input: Input,
+}
+
+/// Where to look for an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    /// As it stands in the line, in the span of this number: what is written names the value as
+    /// well as what it means does.
+    Written(usize),
+    /// A value to be computed.
+    Value(VarId),
+}
+
+impl Input {
+    fn of(id: VarId, variable: Option<&Variable>) -> Input {
+        match variable {
+            Some(Variable::Field(slot, _)) => Input::Written(*slot),
+            _ => Input::Value(id),
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -112,6 +112,10 @@ impl<'f> Variables<'f> {
         (self.list, self.wanted)
     }
 
+    pub(crate) fn get(&self, id: VarId) -> Option<&Variable> {
+        self.list.get(id)
+    }
+
     fn add(&mut self, key: String, variable: impl FnOnce(&mut Self) -> Variable) -> VarId {
         if let Some(&id) = self.known.get(&key) {
             return id;
