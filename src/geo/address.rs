@@ -66,7 +66,58 @@ fn parse_v6(text: &[u8]) -> Option<Ipv6Addr> {
     if text.len() > LONGEST_V6 {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    if text.contains(&b'.') {
+        return std::str::from_utf8(text).ok()?.parse().ok();
+    }
+    let (mut groups, mut count, mut gap) = ([0; 8], 0, None);
+    let mut rest = text;
+    if let Some(after) = text.strip_prefix(b"::") {
+        (rest, gap) = (after, Some(0));
+    }
+    while !(rest.is_empty() && gap == Some(count)) {
+        let (group, after) = hex_group(rest)?;
+        *groups.get_mut(count)? = group;
+        count += 1;
+        rest = match after {
+            [] => break,
+            [b':', b':', after @ ..] if gap.is_none() => {
+                gap = Some(count);
+                after
+            }
+            [b':', after @ ..] => after,
+            _ => return None,
+        };
+    }
+    expand(groups, count, gap).map(Ipv6Addr::from)
+}
+
+/// One to four hexadecimal digits and what follows them.
+#[inline]
+fn hex_group(text: &[u8]) -> Option<(u16, &[u8])> {
+    let (mut group, mut digits) = (0u16, 0);
+    for &byte in text.iter().take(5) {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            _ => break,
+        };
+        group = group << 4 | u16::from(digit);
+        digits += 1;
+    }
+    Some((group, text.get(digits..)?)).filter(|_| (1..=4).contains(&digits))
+}
+
+/// Eight groups from `count`, with zeros at the gap that `::` left.
+fn expand(groups: [u16; 8], count: usize, gap: Option<usize>) -> Option<[u16; 8]> {
+    let Some(gap) = gap else {
+        return (count == 8).then_some(groups);
+    };
+    let tail = groups.get(gap..count).filter(|_| count < 8)?;
+    let mut expanded = [0; 8];
+    expanded.get_mut(..gap)?.copy_from_slice(groups.get(..gap)?);
+    expanded.get_mut(8 - tail.len()..)?.copy_from_slice(tail);
+    Some(expanded)
 }
 
 /// The forms with brackets, port or zone.

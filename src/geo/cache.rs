@@ -11,15 +11,18 @@
 //! new cache.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::database::{
     Classified, GeoDatabase, GeoDatabases, PRIVATE, Place, Record, classify, read_record,
 };
 
-/// Entries of the address table, a power of two: 2 MiB.
-const ADDRESSES: usize = 1 << 16;
+/// IPv4 addresses remembered, a power of two: 1 MiB.
+const ADDRESSES_V4: usize = 1 << 17;
+
+/// IPv6 addresses remembered, a power of two: 768 KiB.
+const ADDRESSES_V6: usize = 1 << 15;
 
 /// A text of one `GeoCache`. Equal ids are equal texts; ids of different caches don't compare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -33,7 +36,7 @@ impl TextId {
 }
 
 /// All that is known of an address: a text for each kind of place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Places {
     /// By index of `Place::ALL`.
     texts: [TextId; 4],
@@ -98,12 +101,11 @@ impl GeoCache {
 
     /// Every place of an address at once.
     pub fn places(&mut self, address: IpAddr) -> Places {
-        let key = Key::of(address);
-        if let Some(places) = self.addresses.find(key) {
+        if let Some(places) = self.addresses.find(address) {
             return places;
         }
         let places = self.look_up(address.to_canonical());
-        self.addresses.insert(key, places);
+        self.addresses.insert(address, places);
         places
     }
 
@@ -160,59 +162,84 @@ fn look_up_in(
     places
 }
 
-/// An address as 128 bits; IPv4 is its mapped form, so the two families never meet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Key {
-    high: u64,
-    low: u64,
+/// Direct-mapped tables of addresses, one for each family, small enough to stay near the core. An
+/// entry holds the number of the places, which few addresses do not share with others; 0 is vacant.
+#[derive(Debug, Default)]
+struct AddressTable {
+    v4: Vec<(u32, u32)>,
+    v6: Vec<([u64; 2], u32)>,
+    /// Places by number, from 1.
+    known: Vec<Places>,
+    numbers: HashMap<Places, u32, foldhash::fast::FixedState>,
 }
 
-impl Key {
-    fn of(address: IpAddr) -> Key {
-        match address {
-            IpAddr::V4(address) => Key {
-                high: 0,
-                low: 0xffff_0000_0000 | u64::from(address.to_bits()),
-            },
+/// Where in a table. Multiplications by odd constants without pattern; the best mixed bits are the
+/// highest. An attacker who finds collisions gains only slower look-ups.
+#[inline]
+fn slot(high: u64, low: u64, entries: usize) -> usize {
+    let mixed =
+        (high.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ low).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> (u64::BITS - entries.ilog2())).unwrap_or(0)
+}
+
+fn halves(address: Ipv6Addr) -> [u64; 2] {
+    let [a, b, c, d, e, f, g, h] = address.segments().map(u64::from);
+    [
+        a << 48 | b << 32 | c << 16 | d,
+        e << 48 | f << 32 | g << 16 | h,
+    ]
+}
+
+impl AddressTable {
+    #[inline]
+    fn find(&self, address: IpAddr) -> Option<Places> {
+        let number = match address {
+            IpAddr::V4(address) => {
+                let bits = address.to_bits();
+                let (held, number) = self.v4.get(slot(0, u64::from(bits), ADDRESSES_V4))?;
+                (*held == bits).then_some(*number)
+            }
             IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h] = address.segments().map(u64::from);
-                Key {
-                    high: a << 48 | b << 32 | c << 16 | d,
-                    low: e << 48 | f << 32 | g << 16 | h,
+                let [high, low] = halves(address);
+                let (held, number) = self.v6.get(slot(high, low, ADDRESSES_V6))?;
+                (*held == [high, low]).then_some(*number)
+            }
+        };
+        let known = (number? as usize).checked_sub(1)?;
+        self.known.get(known).copied()
+    }
+
+    fn insert(&mut self, address: IpAddr, places: Places) {
+        let number = self.number(places);
+        match address {
+            IpAddr::V4(address) => {
+                self.v4.resize(ADDRESSES_V4, (0, 0));
+                let bits = address.to_bits();
+                if let Some(entry) = self.v4.get_mut(slot(0, u64::from(bits), ADDRESSES_V4)) {
+                    *entry = (bits, number);
+                }
+            }
+            IpAddr::V6(address) => {
+                self.v6.resize(ADDRESSES_V6, ([0; 2], 0));
+                let [high, low] = halves(address);
+                if let Some(entry) = self.v6.get_mut(slot(high, low, ADDRESSES_V6)) {
+                    *entry = ([high, low], number);
                 }
             }
         }
     }
 
-    /// Where in the table. Two multiplications by odd constants without pattern; the best mixed
-    /// bits are the highest. An attacker who finds collisions gains only slower look-ups.
-    fn slot(self) -> usize {
-        let mixed = (self.high.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ self.low)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        usize::try_from(mixed >> (u64::BITS - ADDRESSES.ilog2())).unwrap_or(0)
-    }
-}
-
-/// Direct-mapped table of addresses. A vacant entry is `::` with unknown places, which is what
-/// look-ups of `::` give: no flag is needed.
-#[derive(Debug, Default)]
-struct AddressTable {
-    entries: Vec<(Key, Places)>,
-}
-
-impl AddressTable {
-    fn find(&self, key: Key) -> Option<Places> {
-        let (held, places) = self.entries.get(key.slot())?;
-        (*held == key).then_some(*places)
-    }
-
-    fn insert(&mut self, key: Key, places: Places) {
-        if self.entries.is_empty() {
-            self.entries = vec![Default::default(); ADDRESSES];
+    /// The number of these places, given on first sight; 0 when there are too many.
+    fn number(&mut self, places: Places) -> u32 {
+        if let Some(number) = self.numbers.get(&places) {
+            return *number;
         }
-        if let Some(entry) = self.entries.get_mut(key.slot()) {
-            *entry = (key, places);
-        }
+        let Ok(number) = u32::try_from(self.known.len() + 1) else {
+            return 0;
+        };
+        self.known.push(places);
+        self.numbers.insert(places, number);
+        number
     }
 }
 
@@ -313,9 +340,12 @@ mod tests {
     #[test]
     fn the_table_is_allocated_by_the_first_look_up() {
         let mut cache = made_cache();
-        assert_eq!(cache.addresses.entries.capacity(), 0);
+        assert_eq!(cache.addresses.v4.capacity(), 0);
         cache.places("81.1.1.1".parse().unwrap());
-        assert_eq!(cache.addresses.entries.len(), ADDRESSES);
+        assert_eq!(cache.addresses.v4.len(), ADDRESSES_V4);
+        assert_eq!(cache.addresses.v6.capacity(), 0);
+        cache.places("2a02:d300::1".parse().unwrap());
+        assert_eq!(cache.addresses.v6.len(), ADDRESSES_V6);
     }
 
     #[test]
@@ -330,7 +360,7 @@ mod tests {
     #[test]
     fn neighbouring_addresses_spread_over_the_table() {
         let slots: std::collections::HashSet<_> = (0..10_000u32)
-            .map(|host| Key::of(IpAddr::from((0x5102_0000 + host).to_be_bytes())).slot())
+            .map(|host| slot(0, u64::from(0x5102_0000 + host), ADDRESSES_V4))
             .collect();
         assert!(slots.len() > 9_000);
     }

@@ -7,6 +7,7 @@
 //!
 //! Nothing here reads files: lists of networks arrive as text.
 
+use memchr::memrchr;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -219,12 +220,21 @@ pub fn client(sources: &[Option<&[u8]>], trusted: &AddressSet) -> Option<IpAddr>
         return parse_address(nearest_of_first_source(sources)?);
     }
     let mut left_most = None;
-    for hop in hops_from_right(sources) {
-        let address = parse_address(hop)?;
-        if !trusted.contains(address) {
-            return Some(address);
+    for source in sources.iter().rev().flatten() {
+        let mut rest = listed(source);
+        while !rest.is_empty() {
+            let comma = memrchr(b',', rest);
+            let hop = rest.get(comma.map_or(0, |comma| comma + 1)..)?.trim_ascii();
+            rest = rest.get(..comma.unwrap_or(0))?;
+            if hop.is_empty() {
+                continue;
+            }
+            let address = parse_address(hop)?;
+            if !trusted.contains(address) {
+                return Some(address);
+            }
+            left_most = Some(address);
         }
-        left_most = Some(address);
     }
     left_most
 }
@@ -288,15 +298,17 @@ fn judge<'a>(text: &'a [u8], trusted: &AddressSet) -> Step<'a> {
     Step { text, verdict }
 }
 
+/// A source as a list: a lone dash is a header that was not sent.
+fn listed(source: &[u8]) -> &[u8] {
+    match source.trim_ascii() {
+        b"-" => b"",
+        list => list,
+    }
+}
+
 /// The hops of one source from left to right. Blank ones count for nothing (RFC 9110, 5.6.1).
 fn hops(source: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    // A source that is a lone dash is a header that was not sent.
-    let source = if source.trim_ascii() == b"-" {
-        b""
-    } else {
-        source
-    };
-    source
+    listed(source)
         .split(|&byte| byte == b',')
         .map(<[u8]>::trim_ascii)
         .filter(|hop| !hop.is_empty())
