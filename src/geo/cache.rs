@@ -18,11 +18,11 @@ use super::database::{
     Classified, GeoDatabase, GeoDatabases, PRIVATE, Place, Record, classify, read_record,
 };
 
-/// IPv4 addresses remembered, a power of two: 1 MiB.
-const ADDRESSES_V4: usize = 1 << 17;
+/// IPv4 addresses remembered, a power of two: 512 KiB.
+const ADDRESSES_V4: usize = 1 << 16;
 
-/// IPv6 addresses remembered, a power of two: 768 KiB.
-const ADDRESSES_V6: usize = 1 << 15;
+/// IPv6 addresses remembered, a power of two: 384 KiB.
+const ADDRESSES_V6: usize = 1 << 14;
 
 /// A text of one `GeoCache`. Equal ids are equal texts; ids of different caches don't compare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

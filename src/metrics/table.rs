@@ -19,8 +19,8 @@ use super::run::{self, Point};
 use super::series::KeyBuilder;
 use super::{MAX_LABELS, Metric};
 
-/// Side of the square of pairs that are found without hashing.
-const SQUARE: u32 = 64;
+/// Pairs of numbers below these are found without hashing: few providers, many countries.
+const SQUARE: (u32, u32) = (32, 512);
 
 /// Minutes that may be open at once.
 const OPEN_WINDOWS: usize = 128;
@@ -114,7 +114,7 @@ struct Set {
     logs: Vec<Log>,
 }
 
-/// Numbers of pairs. Small numbers, which most labels have, index a square directly.
+/// Numbers of pairs. Small numbers, which most labels have, index a table directly.
 #[derive(Debug, Default)]
 struct Pairs {
     /// 0 where there is none, else the number plus 1.
@@ -400,7 +400,8 @@ impl Table {
 impl Pairs {
     #[inline]
     fn number(&mut self, left: u32, right: u32) -> u32 {
-        let place = (left < SQUARE && right < SQUARE).then_some((left * SQUARE + right) as usize);
+        let small = left < SQUARE.0 && right < SQUARE.1;
+        let place = small.then_some((left * SQUARE.1 + right) as usize);
         match place.map(|place| self.square.get(place)) {
             Some(Some(&number)) if number > 0 => number - 1,
             _ => self.number_anew(left, right, place),
@@ -418,7 +419,7 @@ impl Pairs {
                 self.ids.insert((left, right), id);
             }
             Some(place) => {
-                self.square.resize((SQUARE * SQUARE) as usize, 0);
+                self.square.resize((SQUARE.0 * SQUARE.1) as usize, 0);
                 if let Some(number) = self.square.get_mut(place) {
                     *number = id + 1;
                 }

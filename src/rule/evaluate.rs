@@ -103,6 +103,9 @@ impl Evaluator {
     pub fn count(&mut self, bytes: &[u8], spans: &[Span], moment: Moment, table: &mut Table) {
         let line = self.state.begin(bytes, spans, &self.rules);
         for group in &line.rules.groups {
+            if group.gate.as_ref().is_some_and(|gate| !gate.may_pass(line)) {
+                continue;
+            }
             match self.state.first_failing(line, &group.matchers) {
                 None => self.state.tally(line, group, moment, table),
                 Some(failed) => {

@@ -9,10 +9,12 @@
 
 mod compile;
 mod evaluate;
+mod literal;
 #[cfg(test)]
 mod made;
 pub mod matcher;
 mod memo;
+mod register;
 mod request;
 mod value;
 mod variables;
@@ -20,8 +22,8 @@ mod vars;
 
 use std::sync::Arc;
 
-pub use compile::{RuleSource, register};
 pub use evaluate::{Environment, Evaluator, Verdict, Walk};
+pub use register::{RuleSource, register};
 pub use value::Moment;
 pub use vars::Vars;
 
@@ -61,6 +63,8 @@ struct Group {
     /// Rule set's name, for people.
     rules: String,
     matchers: Vec<Matcher>,
+    /// Tells most records apart before the matchers are asked.
+    gate: Option<literal::Gate>,
     /// Sorted by set.
     tallies: Vec<Tally>,
     /// What nearly counts, for each metric that wants to know.
