@@ -65,10 +65,25 @@ impl Rules {
         (rules, found)
     }
 
-    /// True when a rule asks for the place of an address.
+    /// True when a label or a matcher of these rules asks for the place of an address.
     pub fn asks_places(&self) -> bool {
-        let place = |variable: &Variable| matches!(variable, Variable::Place { .. });
-        self.variables.iter().any(place)
+        let groups = self.groups.iter();
+        let matchers = groups.flat_map(|group| {
+            let near = group.near.iter().flat_map(|near| &near.matchers);
+            group.matchers.iter().chain(near)
+        });
+        let labels = self.labelling.iter().map(|labelling| labelling.variable);
+        let mut asked = labels.chain(matchers.map(|matcher| matcher.variable));
+        asked.any(|id| self.leads_to_place(id))
+    }
+
+    fn leads_to_place(&self, id: VarId) -> bool {
+        match self.variables.get(id) {
+            Some(Variable::Place { .. }) => true,
+            Some(Variable::Derived(derived)) => self.leads_to_place(derived.from),
+            Some(Variable::First(ids)) => ids.iter().any(|&id| self.leads_to_place(id)),
+            _ => false,
+        }
     }
 
     /// Gives the layout the final list of metrics, once every format's rules are compiled.
