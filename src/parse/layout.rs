@@ -115,6 +115,8 @@ pub(super) struct Layout {
     anchor: Option<usize>,
     /// Step of the status.
     status: Option<usize>,
+    /// Step of the client's address, or of the list that begins with it, before the time.
+    address: Option<usize>,
 }
 
 impl Layout {
@@ -126,7 +128,7 @@ impl Layout {
     ) -> Result<Layout, String> {
         let mut prefix = Vec::new();
         let mut steps: Vec<Step> = Vec::new();
-        let (mut anchor, mut status, mut open) = (None, None, false);
+        let (mut anchor, mut status, mut address, mut open) = (None, None, None, false);
         for piece in pieces {
             match piece {
                 Piece::Literal(text) if !open && steps.is_empty() => prefix.extend_from_slice(text),
@@ -146,6 +148,10 @@ impl Layout {
                     if *shape == Shape::Clf {
                         anchor = anchor.or(Some(steps.len()));
                     }
+                    if matches!(&**name, "remote_addr" | "http_x_forwarded_for") && anchor.is_none()
+                    {
+                        address = address.or(Some(steps.len()));
+                    }
                     if name == "status" {
                         status = status.or(Some(steps.len()));
                     }
@@ -163,6 +169,7 @@ impl Layout {
             quoting,
             anchor,
             status,
+            address,
         })
     }
 
@@ -241,26 +248,26 @@ impl Layout {
         refused
     }
 
-    /// Fields before the time: the first field is the first word that looks like an address (or
-    /// the first word), the last one the last word when there are enough words for it.
+    /// Fields before the time: the address is the first word that looks like one (or the first
+    /// word), the field right before the time the last word when there are enough words for it.
     fn read_head(&self, head: &[u8], anchor: usize, spans: &mut [Span]) {
         let words = words(head);
-        let (Some(first), Some(step)) = (words.first(), self.steps.first()) else {
-            return;
-        };
         let looks = |span: &&Span| {
             span.of(head).is_some_and(|word| {
                 word.iter()
                     .all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b','))
             })
         };
-        let span = words.iter().find(looks).unwrap_or(first);
-        if anchor > 0 {
+        let found = words.iter().find(looks).or(words.first());
+        let address = self.address.and_then(|i| self.steps.get(i));
+        if let (Some(step), Some(span)) = (address, found) {
             step.keep(spans, span.start(), span.end());
         }
-        let last = anchor.checked_sub(1).and_then(|i| self.steps.get(i));
-        if let (Some(step), Some(span), true) = (last, words.last(), words.len() > 2 && anchor > 1)
-        {
+        let last = anchor
+            .checked_sub(1)
+            .filter(|last| Some(*last) != self.address);
+        let last = last.and_then(|i| self.steps.get(i));
+        if let (Some(step), Some(span), true) = (last, words.last(), words.len() > 2) {
             step.keep(spans, span.start(), span.end());
         }
     }
