@@ -14,7 +14,7 @@ use crate::metrics::{Decimal, Kind, Metric, SetLayout, TableLayout, Use};
 use crate::record::Fields;
 
 impl Rules {
-    /// Compiles rule sets for a format. `metrics` comes from [`register`]; declared label values
+    /// Compiles rule sets for a format. `metrics` comes from [`super::register()`]; declared label values
     /// are added to it.
     ///
     /// # Errors
