@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use super::engine::{Compiled, Engine, Selection};
-use super::inputs::choose;
+use super::inputs::{Wanted, choose, expanded};
 use super::{Done, Failure, say, times};
 use crate::cli::GrepArgs;
 use crate::definition::{At, MetricDefinition, MetricType, RuleSetDefinition};
@@ -19,9 +19,7 @@ use crate::pipeline::TimeRange;
 use crate::record::Span;
 use crate::rule::matcher::{self, Matcher};
 use crate::rule::{Environment, Evaluator, Vars};
-use crate::source::{
-    Archive, ArchiveError, Block, Blocks, Input, InputKind, Limits, MAX_LINE, expand,
-};
+use crate::source::{Archive, ArchiveError, Block, Blocks, Input, InputKind, Limits, MAX_LINE};
 
 /// Runs the command.
 ///
@@ -33,18 +31,24 @@ pub(crate) fn run(args: &GrepArgs) -> Result<Done, Failure> {
     let range = times::range(args.since.as_deref(), args.until.as_deref(), &zone)?;
     let named = engine.parsers(&args.parser)?;
     let limits = Limits::default();
-    let found = expand(&args.paths)
-        .map_err(|errors| Failure::Inputs(errors.iter().map(ToString::to_string).collect()))?;
+    let found = expanded(&args.paths)?;
     let mut stdin = None;
+    let wanted = Wanted {
+        named: &named,
+        paths: &args.paths,
+        limits,
+        partial: false,
+    };
     let chosen = choose(
         &engine,
-        &named,
+        &wanted,
         &found,
         &vec![None; found.len()],
-        limits,
-        false,
         &mut stdin,
     )?;
+    for reason in &chosen.left_out {
+        say(&format!("note: left out: {reason}"));
+    }
     let sets = question_sets(&engine, &chosen.parsers, &args.matchers)?;
     let sets_of: Vec<Vec<&RuleSetDefinition>> = chosen
         .parsers

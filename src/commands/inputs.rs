@@ -1,15 +1,41 @@
 //! Which parsers read which input.
 
+use std::ffi::OsString;
+use std::path::Path;
+
 use super::Failure;
 use super::detect::{self, Fit, SAMPLE_BYTES};
 use super::engine::Engine;
 use crate::parse::Format;
-use crate::source::{Archive, ArchiveError, Compression, Input, InputKind, Limits};
+use crate::source::{
+    Archive, ArchiveError, Compression, Input, InputError, InputKind, Limits, expand,
+};
 
 /// Parsers by number, and what reads each input.
 pub(super) struct Chosen {
     pub(super) parsers: Vec<String>,
     pub(super) inputs: Vec<Choice>,
+    /// Files that a folder or pattern led to and that no parser reads, one sentence each.
+    pub(super) left_out: Vec<String>,
+}
+
+/// What the user said about inputs.
+pub(super) struct Wanted<'w> {
+    /// Parsers by name; detection when there is none.
+    pub(super) named: &'w [String],
+    /// The arguments that led to the inputs.
+    pub(super) paths: &'w [OsString],
+    pub(super) limits: Limits,
+    /// Inputs that cannot be opened are no reason to stop.
+    pub(super) partial: bool,
+}
+
+impl Wanted<'_> {
+    /// True when the user named this very input: then it must be read.
+    fn names(&self, input: &Input) -> bool {
+        let named = |path: &OsString| Path::new(path) == input.path;
+        input.kind == InputKind::Stdin || self.paths.iter().any(named)
+    }
 }
 
 /// What reads one input.
@@ -21,22 +47,33 @@ pub(super) struct Choice {
     pub(super) fit: Option<Fit>,
     /// The input is not compressed.
     pub(super) plain: bool,
+    /// No parser reads it, and nobody asked for it by name.
+    pub(super) left_out: bool,
+}
+
+/// The inputs that arguments lead to.
+///
+/// # Errors
+/// Every argument that leads to none.
+pub(super) fn expanded(paths: &[OsString]) -> Result<Vec<Input>, Failure> {
+    let said = |errors: Vec<InputError>| errors.iter().map(ToString::to_string).collect();
+    expand(paths).map_err(|errors| Failure::Inputs(said(errors)))
 }
 
 /// Finds the parsers of each input: those named, or the one that reads its first lines best.
 /// Standard input is left open in `stdin`, with what was read of it.
 ///
 /// # Errors
-/// Inputs that cannot be opened (unless `partial`), and those that no parser reads.
+/// Inputs that cannot be opened (unless `partial`), those named that no parser reads, and that no
+/// input is read.
 pub(super) fn choose(
     engine: &Engine,
-    named: &[String],
+    wanted: &Wanted<'_>,
     found: &[Input],
     same: &[Option<usize>],
-    limits: Limits,
-    partial: bool,
     stdin: &mut Option<(Archive, Vec<u8>)>,
 ) -> Result<Chosen, Failure> {
+    let named = wanted.named;
     let candidates = if named.is_empty() {
         candidates(engine)?
     } else {
@@ -45,6 +82,7 @@ pub(super) fn choose(
     let mut chosen = Chosen {
         parsers: named.to_vec(),
         inputs: Vec::new(),
+        left_out: Vec::new(),
     };
     let mut failures = Vec::new();
     for (input, same) in found.iter().zip(same) {
@@ -52,10 +90,10 @@ pub(super) fn choose(
             chosen.inputs.push(Choice::default());
             continue;
         }
-        let (archive, head) = match sample(input, limits) {
+        let (archive, head) = match sample(input, wanted.limits) {
             Ok(sampled) => sampled,
             Err(error) => {
-                if !partial {
+                if !wanted.partial {
                     failures.push(error.to_string());
                 }
                 chosen.inputs.push(Choice::default());
@@ -63,11 +101,18 @@ pub(super) fn choose(
             }
         };
         let plain = archive.compression() == Compression::Plain;
+        let mut left_out = false;
         let (parsers, fit) = if named.is_empty() {
             match detected(&candidates, &head, input, &mut chosen.parsers) {
                 Ok((parsers, fit)) => (parsers, fit),
-                Err(failure) => {
-                    failures.push(failure);
+                Err(reason) => {
+                    left_out = !wanted.names(input);
+                    let reasons = if left_out {
+                        &mut chosen.left_out
+                    } else {
+                        &mut failures
+                    };
+                    reasons.push(reason);
                     (Vec::new(), None)
                 }
             }
@@ -81,7 +126,11 @@ pub(super) fn choose(
             parsers,
             fit,
             plain,
+            left_out,
         });
+    }
+    if chosen.parsers.is_empty() {
+        failures.append(&mut chosen.left_out);
     }
     if failures.is_empty() {
         Ok(chosen)

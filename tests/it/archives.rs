@@ -127,6 +127,30 @@ fn a_pattern_without_files_is_an_error() {
 }
 
 #[test]
+fn a_file_that_is_no_access_log_is_left_out_of_a_folder_and_refused_by_name() {
+    let folder = Folder::new();
+    folder.file("access.log", log(100, 5, 1));
+    let errors = folder.file("error.log", "2013/10/31 07:06:42 [error] 1#1: oops\n");
+    let document = replay(&[folder.path("")]);
+    let inputs = document["inputs"].as_array().unwrap();
+    assert_eq!(inputs.len(), 2);
+    assert_eq!(inputs[0]["lines"], 100);
+    assert_eq!(
+        (&inputs[1]["parser"], &inputs[1]["lines"]),
+        (&Value::Null, &Value::from(0))
+    );
+    assert!(
+        document["notices"].to_string().contains("error.log"),
+        "{}",
+        document["notices"]
+    );
+    refuses(&errors, &["error.log", "no parser reads"]);
+    let only = Folder::new();
+    only.file("error.log", "2013/10/31 07:06:42 [error] 1#1: oops\n");
+    refuses(&only.path(""), &["error.log", "no parser reads"]);
+}
+
+#[test]
 fn a_pattern_finds_its_files() {
     let folder = Folder::new();
     folder.file("a.log", log(100, 5, 1));

@@ -30,6 +30,15 @@ pub(super) struct ReplayInput {
     pub(super) duplicate_of: Option<usize>,
     /// It is plain text.
     pub(super) plain: bool,
+    /// No parser reads it, and nobody asked for it by name.
+    pub(super) left_out: bool,
+}
+
+impl ReplayInput {
+    /// False for what was counted already and for what is no log.
+    pub(super) fn is_read(&self) -> bool {
+        self.duplicate_of.is_none() && !self.left_out
+    }
 }
 
 /// A piece of work for one worker.

@@ -167,7 +167,7 @@ fn input_summary(job: &Job, number: usize, tally: FileTally) -> InputSummary {
             share_permille: u32::try_from(fit.read * 1000 / fit.lines.max(1)).unwrap_or(1000),
             lines: fit.lines,
         }),
-        compression: if input.duplicate_of.is_some() {
+        compression: if !input.is_read() {
             "not read".to_owned()
         } else if tally.compression.is_empty() {
             "plain".to_owned()
@@ -196,7 +196,9 @@ fn write(
 ) -> Result<(), Failure> {
     if args.output != Output::Table {
         for notice in &summary.notices {
-            say(&format!("note: {}", Untrusted(notice.as_bytes())));
+            for line in notice.lines() {
+                say(&format!("note: {}", Untrusted(line.as_bytes())));
+            }
         }
     }
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());

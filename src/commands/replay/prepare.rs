@@ -13,12 +13,12 @@ use super::runs::Runs;
 use crate::cli::ReplayArgs;
 use crate::commands::Failure;
 use crate::commands::engine::{Engine, Selection};
-use crate::commands::inputs::{Choice, choose};
+use crate::commands::inputs::{Choice, Wanted, choose, expanded};
 use crate::commands::times::{self, Steps};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::metrics::MAX_LABELS;
 use crate::pipeline::TimeRange;
-use crate::source::{Input, InputKind, Limits, duplicates, expand};
+use crate::source::{Input, InputKind, Limits, duplicates};
 
 /// A plain file below this size is not split.
 const SPLIT_FROM: u64 = 8 << 20;
@@ -49,23 +49,20 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
         ratio: args.max_ratio,
         ..Limits::default()
     };
-    let found = expand(&args.paths)
-        .map_err(|errors| Failure::Inputs(errors.iter().map(ToString::to_string).collect()))?;
+    let found = expanded(&args.paths)?;
     let same = if args.keep_duplicates {
         vec![None; found.len()]
     } else {
         duplicates(&found, limits)
     };
     let mut stdin = None;
-    let chosen = choose(
-        &engine,
-        &named,
-        &found,
-        &same,
+    let wanted = Wanted {
+        named: &named,
+        paths: &args.paths,
         limits,
-        args.partial,
-        &mut stdin,
-    )?;
+        partial: args.partial,
+    };
+    let chosen = choose(&engine, &wanted, &found, &same, &mut stdin)?;
     let selection = selection(args, &labels);
     let (compiled, metrics) = engine.compile(&chosen.parsers, &selection)?;
     let threads = threads(args);
@@ -83,6 +80,12 @@ pub(super) fn prepare(args: &ReplayArgs) -> Result<Prepared, Failure> {
         Vec::new()
     };
     notices.extend(duplicate_notices(&inputs));
+    notices.extend(
+        chosen
+            .left_out
+            .iter()
+            .map(|reason| format!("left out: {reason}")),
+    );
     let job = Job {
         labels: found
             .iter()
@@ -167,7 +170,7 @@ fn selection(args: &ReplayArgs, labels: &[(String, Regex)]) -> Selection {
 }
 
 fn archives(inputs: &[ReplayInput]) -> usize {
-    let read = inputs.iter().filter(|input| input.duplicate_of.is_none());
+    let read = inputs.iter().filter(|input| input.is_read());
     read.filter(|input| !input.plain).count()
 }
 
@@ -186,6 +189,7 @@ fn replay_inputs(
             detected: choice.fit,
             duplicate_of: same,
             plain: choice.plain,
+            left_out: choice.left_out,
         })
         .collect()
 }
@@ -263,7 +267,7 @@ fn tasks(inputs: &[ReplayInput], stateful: &[bool], threads: usize) -> Vec<Task>
     for (number, input) in inputs
         .iter()
         .enumerate()
-        .filter(|(_, input)| input.duplicate_of.is_none())
+        .filter(|(_, input)| input.is_read())
     {
         let whole = input
             .parsers
@@ -324,7 +328,7 @@ fn progress(inputs: &[ReplayInput]) -> ProgressBar {
     }
     let total = inputs
         .iter()
-        .filter(|input| input.duplicate_of.is_none())
+        .filter(|input| input.is_read())
         .map(|input| input.size)
         .sum();
     let bar = ProgressBar::new(total);
