@@ -10,10 +10,10 @@ use std::sync::Arc;
 use crate::cli::ParserArgs;
 use crate::definition::{Catalog, MetricDefinition, RuleSetDefinition, Var};
 use crate::diagnostic::{Diagnostic, Place, similar};
-use crate::geo::{AddressSet, GeoDatabase, GeoDatabases, standard_places};
+use crate::geo::{AddressSet, GeoCache, GeoDatabase, GeoDatabases, standard_places};
 use crate::metrics::Metric;
 use crate::parse::{Format, Zone};
-use crate::rule::{RuleSource, Rules, register};
+use crate::rule::{Environment, Evaluator, RuleSource, Rules, register};
 
 /// What a run needs to know beside its inputs.
 pub(super) struct Engine {
@@ -31,6 +31,22 @@ pub(super) struct Engine {
 pub(super) struct Compiled {
     pub(super) format: Arc<Format>,
     pub(super) rules: Arc<Rules>,
+}
+
+impl Compiled {
+    /// An evaluator of the rules, for one worker.
+    pub(super) fn evaluator(
+        &self,
+        trusted: &Arc<AddressSet>,
+        geo: &Arc<GeoDatabases>,
+    ) -> Evaluator {
+        let environment = Environment {
+            trusted: Arc::clone(trusted),
+            file_labels: Vec::new(),
+        };
+        let geo = GeoCache::new(Arc::clone(geo));
+        Evaluator::new(Arc::clone(&self.rules), environment, geo)
+    }
 }
 
 /// Formats with their rules, and the metrics of all of them under one numbering.

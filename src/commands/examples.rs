@@ -322,15 +322,7 @@ pub(super) fn series_name(metric: &Metric, labels: &[Vec<u8>]) -> String {
 
 /// A pipeline of one format, for single lines.
 pub(super) fn single(engine: &Engine, compiled: &super::engine::Compiled) -> Pipeline<OneWindow> {
-    let environment = Environment {
-        trusted: Arc::clone(&engine.trusted),
-        file_labels: Vec::new(),
-    };
-    let evaluator = Evaluator::new(
-        Arc::clone(&compiled.rules),
-        environment,
-        GeoCache::new(Arc::clone(&engine.geo)),
-    );
+    let evaluator = compiled.evaluator(&engine.trusted, &engine.geo);
     let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
     Pipeline::new(
         vec![Counter::new(reader, evaluator)],

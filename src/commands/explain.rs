@@ -17,7 +17,7 @@ use crate::metrics::Metric;
 use crate::parse::Reader;
 use crate::pipeline::Pipeline;
 use crate::record::{Reading, Span};
-use crate::rule::{Environment, Evaluator, Verdict};
+use crate::rule::{Evaluator, Verdict};
 
 /// Runs the command.
 ///
@@ -158,10 +158,6 @@ impl<'e> Explainer<'e> {
         metrics: &Arc<Vec<Metric>>,
     ) -> Explainer<'e> {
         let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
-        let environment = Environment {
-            trusted: Arc::clone(&engine.trusted),
-            file_labels: Vec::new(),
-        };
         Explainer {
             compiled,
             engine,
@@ -170,11 +166,7 @@ impl<'e> Explainer<'e> {
             pipeline: single(engine, compiled),
             spans: vec![Span::ABSENT; reader.spans()],
             reader,
-            evaluator: Evaluator::new(
-                Arc::clone(&compiled.rules),
-                environment,
-                GeoCache::new(Arc::clone(&engine.geo)),
-            ),
+            evaluator: compiled.evaluator(&engine.trusted, &engine.geo),
         }
     }
 

@@ -5,20 +5,19 @@
 //! the fields alone decide.
 
 use std::io::{self, BufWriter, Write};
-use std::sync::Arc;
 
 use super::engine::{Compiled, Engine, Selection};
-use super::inputs::{Wanted, choose, expanded};
+use super::inputs::{Wanted, choose, expanded, resumed};
 use super::{Done, Failure, say, times};
 use crate::cli::GrepArgs;
 use crate::definition::{At, MetricDefinition, MetricType, RuleSetDefinition};
 use crate::diagnostic::{Diagnostic, Place, Untrusted};
-use crate::geo::{GeoCache, mask_addresses};
+use crate::geo::mask_addresses;
 use crate::parse::{Line, Reader};
 use crate::pipeline::TimeRange;
 use crate::record::Span;
 use crate::rule::matcher::{self, Matcher};
-use crate::rule::{Environment, Evaluator, Vars};
+use crate::rule::{Evaluator, Vars};
 use crate::source::{Archive, ArchiveError, Block, Blocks, Input, InputKind, Limits, MAX_LINE};
 
 /// Runs the command.
@@ -239,14 +238,9 @@ struct Asked {
 impl Asked {
     fn new(engine: &Engine, compiled: &Compiled) -> Asked {
         let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
-        let environment = Environment {
-            trusted: Arc::clone(&engine.trusted),
-            file_labels: Vec::new(),
-        };
-        let geo = GeoCache::new(Arc::clone(&engine.geo));
         Asked {
             spans: vec![Span::ABSENT; reader.spans()],
-            evaluator: Evaluator::new(Arc::clone(&compiled.rules), environment, geo),
+            evaluator: compiled.evaluator(&engine.trusted, &engine.geo),
             reader,
         }
     }
@@ -287,17 +281,8 @@ impl Search<'_> {
             || Archive::open(&input.path, limits).map(|archive| (archive, Vec::new())),
             Ok,
         );
-        let (mut archive, head) = opened.map_err(Stop::Reading)?;
-        let mut head = io::Cursor::new(head);
-        let read = |buffer: &mut [u8]| {
-            let ready = io::Read::read(&mut head, buffer).unwrap_or_default();
-            if ready > 0 {
-                Ok(ready)
-            } else {
-                archive.read(buffer)
-            }
-        };
-        let mut blocks = Blocks::new(read, MAX_LINE);
+        let (archive, head) = opened.map_err(Stop::Reading)?;
+        let mut blocks = Blocks::new(resumed(head, archive), MAX_LINE);
         while let Some(block) = blocks.next_block().map_err(Stop::Reading)? {
             let Block::Lines { bytes, .. } = block else {
                 continue;

@@ -1,6 +1,7 @@
 //! Which parsers read which input.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 
 use super::Failure;
@@ -136,6 +137,18 @@ pub(super) fn choose(
         Ok(chosen)
     } else {
         Err(Failure::Inputs(failures))
+    }
+}
+
+/// Reads what detection has taken from an archive, then the rest of it.
+pub(super) fn resumed(
+    head: Vec<u8>,
+    mut archive: Archive,
+) -> impl FnMut(&mut [u8]) -> Result<usize, ArchiveError> {
+    let mut head = io::Cursor::new(head);
+    move |buffer| match io::Read::read(&mut head, buffer).unwrap_or_default() {
+        0 => archive.read(buffer),
+        ready => Ok(ready),
     }
 }
 

@@ -3,12 +3,12 @@
 //! Python's `(?P<name>…)` and Rust's `(?<name>…)` are the same to the engine. It runs in linear
 //! time; Unicode classes are used only where a pattern cannot do without.
 
-use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
+use regex::bytes::{CaptureLocations, Regex};
 
-use crate::record::{Mismatch, Reading, Span};
+use crate::record::{Mismatch, Reading, Span, compile_pattern};
 
 /// Memory for one compiled pattern.
-const SIZE: usize = 8 << 20;
+const MEBIBYTES: usize = 8;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -19,26 +19,7 @@ pub(super) struct Pattern {
 impl Pattern {
     /// Compiles a pattern; the error is one sentence.
     pub(super) fn compile(pattern: &str) -> Result<Pattern, String> {
-        let build = |unicode| {
-            RegexBuilder::new(pattern)
-                .unicode(unicode)
-                .size_limit(SIZE)
-                .dfa_size_limit(SIZE)
-                .build()
-        };
-        let regex = build(false)
-            .or_else(|_| build(true))
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => "it compiles to more than 8 MiB".to_owned(),
-                error => {
-                    let message = error.to_string();
-                    let last = message
-                        .lines()
-                        .rfind(|line| !line.trim().is_empty())
-                        .unwrap_or_default();
-                    last.trim().trim_start_matches("error: ").to_owned()
-                }
-            })?;
+        let regex = compile_pattern(pattern, MEBIBYTES)?;
         Ok(Pattern { regex })
     }
 

@@ -4,9 +4,11 @@
 //! decodes; escapes are resolved by [`escape`] when a rule asks for the value.
 
 pub mod escape;
+mod pattern;
 mod scan;
 
 pub use escape::Escape;
+pub use pattern::compile_pattern;
 pub use scan::find_near;
 
 /// A byte range of a line, or nothing.

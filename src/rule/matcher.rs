@@ -6,14 +6,15 @@
 
 use std::ops::Range;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 use super::vars::{Vars, name_length};
 use crate::definition::At;
 use crate::diagnostic::Diagnostic;
+use crate::record::compile_pattern;
 
 /// Memory for one compiled pattern.
-pub(crate) const REGEX_SIZE: usize = 4 << 20;
+const MEBIBYTES: usize = 4;
 
 /// One matcher as written, its field not yet looked up.
 #[derive(Clone, Debug)]
@@ -258,28 +259,7 @@ fn anchored(pattern: &str) -> Result<Regex, String> {
 /// A linear-time regex over bytes, limited in size; Unicode classes only where the pattern needs
 /// them.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
-    let build = |unicode| {
-        RegexBuilder::new(pattern)
-            .unicode(unicode)
-            .size_limit(REGEX_SIZE)
-            .dfa_size_limit(REGEX_SIZE)
-            .build()
-    };
-    build(false)
-        .or_else(|_| build(true))
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it compiles to more than 4 MiB".to_owned(),
-            error => last_line(&error.to_string()),
-        })
-}
-
-/// The regex crate draws its own picture; only its sentence is wanted here.
-fn last_line(message: &str) -> String {
-    let last = message
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or(message);
-    last.trim().trim_start_matches("error: ").to_owned()
+    compile_pattern(pattern, MEBIBYTES)
 }
 
 #[cfg(test)]

@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::job::{Job, Task};
 use super::tally::{FileTally, Sampler};
+use crate::commands::inputs::resumed;
 use crate::commands::times::Steps;
-use crate::geo::GeoCache;
 use crate::pipeline::{Counter, Pipeline, Rejection};
-use crate::rule::{Environment, Evaluator};
 use crate::source::{Archive, ArchiveError, BLOCK_LEN, Block, Blocks, RangeBlocks};
 
 /// Blocks that a decompressing thread may be ahead.
@@ -60,7 +59,7 @@ impl Worker<'_> {
             None => lines.archive(task.input),
         };
         let (error, spilled) = (result.err(), lines.spill_error.take());
-        lines.close(task.input);
+        lines.close();
         if let Some(error) = error {
             self.tally(task.input).error = Some(error.to_string());
         }
@@ -117,15 +116,7 @@ impl Worker<'_> {
 fn pipeline(job: &Job, parsers: &[usize]) -> Pipeline<Steps> {
     let counters = parsers.iter().filter_map(|&number| {
         let compiled = job.compiled.get(number)?;
-        let environment = Environment {
-            trusted: job.trusted.clone(),
-            file_labels: Vec::new(),
-        };
-        let evaluator = Evaluator::new(
-            compiled.rules.clone(),
-            environment,
-            GeoCache::new(job.geo.clone()),
-        );
+        let evaluator = compiled.evaluator(&job.trusted, &job.geo);
         Some(Counter::new(job.reader(number), evaluator))
     });
     Pipeline::new(
@@ -160,21 +151,21 @@ impl Lines<'_> {
     }
 
     fn archive(&mut self, input: usize) -> Result<(), ArchiveError> {
-        let (mut archive, head) = self.job.open(input)?;
+        let (archive, head) = self.job.open(input)?;
         self.tally.compression = archive.compression().to_string();
         if self.job.overlap && archive.compression() != crate::source::Compression::Plain {
             return self.overlapped(archive, head);
         }
         let progress = archive.progress();
-        let mut head = io::Cursor::new(head);
-        let read = |buffer: &mut [u8]| {
-            let ready = io::Read::read(&mut head, buffer).unwrap_or_default();
-            if ready > 0 {
-                Ok(ready)
-            } else {
-                archive.read(buffer)
-            }
-        };
+        self.blocks(resumed(head, archive), &progress)
+    }
+
+    /// Counts all blocks of a stream.
+    fn blocks(
+        &mut self,
+        read: impl FnMut(&mut [u8]) -> Result<usize, ArchiveError>,
+        progress: &AtomicU64,
+    ) -> Result<(), ArchiveError> {
         let mut blocks = Blocks::new(read, self.job.line_bytes);
         while let Some(block) = blocks.next_block()? {
             self.block(block);
@@ -208,13 +199,7 @@ impl Lines<'_> {
                     }
                 }
             };
-            let mut blocks = Blocks::new(read, self.job.line_bytes);
-            while let Some(block) = blocks.next_block()? {
-                self.block(block);
-                self.progress(progress.load(Ordering::Relaxed));
-            }
-            self.progress(self.job.size(self.input));
-            Ok(())
+            self.blocks(read, &progress)
         })
     }
 
@@ -272,7 +257,7 @@ impl Lines<'_> {
         self.consumed = self.consumed.max(consumed);
     }
 
-    fn close(self, _input: usize) {
+    fn close(self) {
         self.tally.counts.add(&self.pipeline.counts);
     }
 }
