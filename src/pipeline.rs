@@ -111,6 +111,44 @@ pub struct TimeRange {
     pub since: i64,
     /// Exclusive, Unix seconds.
     pub until: i64,
+    /// What a line before the range is.
+    pub before: Rejection,
+    /// What a line behind the range is.
+    pub behind: Rejection,
+}
+
+impl TimeRange {
+    /// The times somebody asked for.
+    pub const fn asked(since: i64, until: i64) -> TimeRange {
+        TimeRange {
+            since,
+            until,
+            before: Rejection::OutOfRange,
+            behind: Rejection::OutOfRange,
+        }
+    }
+
+    /// The times a clock makes believable: what is older is no longer kept, what is newer is no
+    /// time that a server could have written.
+    pub const fn believable(since: i64, until: i64) -> TimeRange {
+        TimeRange {
+            since,
+            until,
+            before: Rejection::TooLate,
+            behind: Rejection::Future,
+        }
+    }
+
+    #[inline]
+    fn rejects(&self, seconds: i64) -> Option<Rejection> {
+        if seconds < self.since {
+            Some(self.before)
+        } else if seconds >= self.until {
+            Some(self.behind)
+        } else {
+            None
+        }
+    }
 }
 
 /// Cuts times into windows.
@@ -158,9 +196,10 @@ impl Counter {
         &mut self.evaluator
     }
 
-    /// Starts with another file: nothing is remembered of the lines before.
-    pub fn restart(&mut self, reader: Reader) {
-        self.reader = reader;
+    /// Starts with another file: nothing is remembered of the lines before. Returns the reader used
+    /// so far.
+    pub fn restart(&mut self, reader: Reader) -> Reader {
+        std::mem::replace(&mut self.reader, reader)
     }
 
     /// Reads a line that holds more than blanks and counts it.
@@ -183,8 +222,8 @@ impl Counter {
             Err(TimeError::Value) => return Outcome::Rejected(Rejection::BadTime),
             Err(TimeError::Shape) => return Outcome::Unparsed(Mismatch::text(0, "a time")),
         };
-        if time.seconds < range.since || time.seconds >= range.until {
-            return Outcome::Rejected(Rejection::OutOfRange);
+        if let Some(reason) = range.rejects(time.seconds) {
+            return Outcome::Rejected(reason);
         }
         *ambiguous += u64::from(twice);
         self.table.select(windows.start(time.seconds));
@@ -233,6 +272,16 @@ impl<W: Windows> Pipeline<W> {
     /// The counters, in the order they are tried.
     pub fn counters(&mut self) -> &mut [Counter] {
         &mut self.counters
+    }
+
+    /// What cuts times into windows.
+    pub fn windows(&mut self) -> &mut W {
+        &mut self.windows
+    }
+
+    /// Lines with times outside `range` are rejected from now on.
+    pub fn set_range(&mut self, range: TimeRange) {
+        self.range = range;
     }
 
     /// Counts a block of whole lines whose first byte has the given position. Lines that no format

@@ -31,10 +31,7 @@ impl Windows for OneWindow {
 }
 
 /// Every time.
-pub(super) const ALWAYS: TimeRange = TimeRange {
-    since: i64::MIN,
-    until: i64::MAX,
-};
+pub(super) const ALWAYS: TimeRange = TimeRange::asked(i64::MIN, i64::MAX);
 
 /// Runs the examples of the shipped parser files; the number run and those that fail.
 pub fn test_all() -> (usize, Vec<ExampleFailure>) {

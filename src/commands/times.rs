@@ -37,10 +37,9 @@ pub(super) fn range(
                 otherwise
             })
     };
-    let range = TimeRange {
-        since: read("--since", since, i64::MIN),
-        until: read("--until", until, i64::MAX),
-    };
+    let since = read("--since", since, i64::MIN);
+    let until_seconds = read("--until", until, i64::MAX);
+    let range = TimeRange::asked(since, until_seconds);
     if let (true, true, Some(until)) = (mistakes.is_empty(), range.until <= range.since, until) {
         let place = Place::argument("--until", until);
         mistakes.push(place.error("--until is not after --since", "nothing lies between"));

@@ -324,6 +324,22 @@ impl Table {
         result
     }
 
+    /// Like [`Table::write_run`], but label values and series keep their numbers, so that whoever
+    /// remembered them may go on.
+    ///
+    /// # Errors
+    /// Those of `out`; the counts are forgotten in any case.
+    pub fn take_run(&mut self, out: &mut impl Write) -> io::Result<()> {
+        self.seal();
+        let result = self.write_sealed(out);
+        for log in self.sets.iter_mut().flat_map(|set| &mut set.logs) {
+            log.bytes.clear();
+            log.last = 0;
+        }
+        self.log_bytes = 0;
+        result
+    }
+
     fn write_sealed(&self, out: &mut impl Write) -> io::Result<()> {
         for (metric, description) in self.layout.metrics.iter().enumerate() {
             let mut series = self.series_of(metric);
@@ -528,7 +544,7 @@ mod tests {
         place: usize,
         cell: Vec<u64>,
         table: usize,
-        /// What is done to the table afterwards: 0 spills it.
+        /// What is done to the table afterwards: 0 spills it, 1 takes its counts.
         then: u8,
     }
 
@@ -646,6 +662,10 @@ mod tests {
                 if added.then == 0 {
                     let mut run = Vec::new();
                     table.write_run(&mut run).unwrap();
+                    runs.push(run);
+                } else if added.then == 1 {
+                    let mut run = Vec::new();
+                    table.take_run(&mut run).unwrap();
                     runs.push(run);
                 }
             }

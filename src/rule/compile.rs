@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::literal::{self, Gate};
 use super::matcher;
-use super::register::{RuleSource, near_name};
+use super::register::{RuleSource, estimated_name, near_name};
 use super::variables::{Scope, VarId, Variable, Variables};
 use super::vars::Vars;
 use super::{Amount, Factor, Group, Input, Label, Labelling, Matcher, Near, Number, Rules, Tally};
@@ -129,10 +129,10 @@ impl Compiler<'_> {
     ) -> Result<(), Vec<Diagnostic>> {
         let name = definition.name.value.as_str();
         let main = self.number(name);
-        let estimate = definition.weight.as_ref().and_then(|_| {
-            let base = name.strip_suffix("_total").unwrap_or(name);
-            self.number(&format!("{base}_estimated_total"))
-        });
+        let estimate = definition
+            .weight
+            .as_ref()
+            .and_then(|_| self.number(&estimated_name(name)));
         let misses = definition
             .near
             .as_ref()

@@ -8,6 +8,7 @@
 //! What it does not do: read lines (`parse`), keep counts (`metrics`), know minutes.
 
 mod compile;
+mod digest;
 mod evaluate;
 mod literal;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod vars;
 
 use std::sync::Arc;
 
+pub use digest::digest;
 pub use evaluate::{Environment, Evaluator, Verdict, Walk};
 pub use register::{RuleSource, register};
 pub use value::Moment;

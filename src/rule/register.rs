@@ -160,9 +160,8 @@ fn describe(
 
 /// `x_total` sampled becomes `x_estimated_total`: exact counts stay exact under their own name.
 fn weighted(metric: &Metric) -> Metric {
-    let base = metric.name.strip_suffix("_total").unwrap_or(&metric.name);
     Metric {
-        name: format!("{base}_estimated_total"),
+        name: estimated_name(&metric.name),
         help: format!("{} Scaled by the log's sampling weight.", metric.help),
         kind: Kind::Sum,
         graphite: Vec::new(),
@@ -194,6 +193,13 @@ fn near_misses(definition: &MetricDefinition, source: &RuleSource<'_>) -> Metric
     }
 }
 
+/// The name of a metric's weighted twin.
+pub(super) fn estimated_name(name: &str) -> String {
+    let base = name.strip_suffix("_total").unwrap_or(name);
+    format!("{base}_estimated_total")
+}
+
+/// The name of the metric that counts near misses of `name`.
 pub(super) fn near_name(name: &str) -> String {
     let base = name.strip_suffix("_total").unwrap_or(name);
     format!(

@@ -27,6 +27,11 @@ impl Vars {
         Vars { values }
     }
 
+    /// All variables by name.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Var)> {
+        self.values.iter().map(|(name, var)| (name.as_str(), var))
+    }
+
     /// Replaces each `$name` that is a text variable; a `$` before anything but a letter stays.
     ///
     /// # Errors

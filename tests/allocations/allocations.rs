@@ -96,10 +96,7 @@ fn pipeline(parser: &str, sets: &[&str]) -> Pipeline<Minutes> {
     };
     let reader = format.reader(&rules.wanted, &Zone::utc());
     let evaluator = Evaluator::new(Arc::new(rules), environment, GeoCache::new(databases()));
-    let range = TimeRange {
-        since: i64::MIN,
-        until: i64::MAX,
-    };
+    let range = TimeRange::asked(i64::MIN, i64::MAX);
     Pipeline::new(vec![Counter::new(reader, evaluator)], range, Minutes, None)
 }
 

@@ -85,7 +85,7 @@ impl Worker<'_> {
             }
         }
         for (counter, &number) in pipeline.counters().iter_mut().zip(parsers) {
-            counter.restart(job.reader(number));
+            drop(counter.restart(job.reader(number)));
         }
         let tally = self.tallies.entry(input).or_default();
         Lines {
