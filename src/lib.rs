@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod definition;
 pub mod diagnostic;
 pub mod geo;

@@ -11,7 +11,7 @@ mod flat;
 mod load;
 mod load_rules;
 mod pasted;
-mod toml_text;
+pub(crate) mod toml_text;
 mod written;
 
 pub use catalog::{Catalog, FormatEntry, Origin, RuleSetEntry};

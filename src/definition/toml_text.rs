@@ -19,7 +19,7 @@ use super::written::pieces_of_string;
 use crate::diagnostic::{Diagnostic, Piece, Place, SourceText, quoted_list, similar};
 
 /// A file being read and the mistakes found so far.
-pub(super) struct Reader<'t> {
+pub(crate) struct Reader<'t> {
     source: &'t Arc<SourceText>,
     mistakes: Vec<Diagnostic>,
     syntax: Vec<Diagnostic>,
@@ -27,7 +27,7 @@ pub(super) struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     /// Begins with the syntax errors of the file.
-    pub(super) fn new(source: &'t Arc<SourceText>, errors: &[Error]) -> Reader<'t> {
+    pub(crate) fn new(source: &'t Arc<SourceText>, errors: &[Error]) -> Reader<'t> {
         let syntax = errors.iter().map(|error| {
             let span = error.span().unwrap_or_default();
             Place::new(source, span).error(error.message(), "")
@@ -40,17 +40,17 @@ impl<'t> Reader<'t> {
     }
 
     /// Adds a mistake.
-    pub(super) fn report(&mut self, mistake: Diagnostic) {
+    pub(crate) fn report(&mut self, mistake: Diagnostic) {
         self.mistakes.push(mistake);
     }
 
     /// Number of mistakes so far.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.mistakes.len()
     }
 
     /// The value when there were no mistakes, else all of them.
-    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Diagnostic>> {
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Diagnostic>> {
         match value {
             Some(value) if self.mistakes.is_empty() && self.syntax.is_empty() => Ok(value),
             _ => Err(self.all_mistakes()),
@@ -129,9 +129,9 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
 }
 
 /// A table from which keys are taken.
-pub(super) struct Table<'t> {
+pub(crate) struct Table<'t> {
     /// Its header or braces; the beginning of the file for the file itself.
-    pub(super) place: Place,
+    pub(crate) place: Place,
     what: &'static str,
     /// In file order.
     items: Vec<Item<'t>>,
@@ -141,7 +141,7 @@ pub(super) struct Table<'t> {
 
 impl<'t> Table<'t> {
     /// The file itself.
-    pub(super) fn root(reader: &Reader<'_>, table: &'t DeTable<'t>) -> Table<'t> {
+    pub(crate) fn root(reader: &Reader<'_>, table: &'t DeTable<'t>) -> Table<'t> {
         Table::new(reader, 0..0, "in this file", table)
     }
 
@@ -173,34 +173,34 @@ impl<'t> Table<'t> {
     }
 
     /// Takes a key out, if it is there; from then on it is known.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'t>> {
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Item<'t>> {
         self.known.push(key);
         self.take_unlisted(key)
     }
 
     /// Takes a key out, if it is there, without telling anyone that it could be there.
-    pub(super) fn take_unlisted(&mut self, key: &str) -> Option<Item<'t>> {
+    pub(crate) fn take_unlisted(&mut self, key: &str) -> Option<Item<'t>> {
         let at = self.items.iter().position(|item| item.key.value == key)?;
         Some(self.items.remove(at))
     }
 
     /// True when a key is there, without taking it.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.items.iter().any(|item| item.key.value == key)
     }
 
     /// Names keys for the help only.
-    pub(super) fn known(&mut self, keys: &[&'static str]) {
+    pub(crate) fn known(&mut self, keys: &[&'static str]) {
         self.known.extend(keys);
     }
 
     /// All items, for tables whose keys are the user's.
-    pub(super) fn into_items(self) -> Vec<Item<'t>> {
+    pub(crate) fn into_items(self) -> Vec<Item<'t>> {
         self.items
     }
 
     /// A string.
-    pub(super) fn text(
+    pub(crate) fn text(
         &mut self,
         reader: &mut Reader<'_>,
         key: &'static str,
@@ -209,7 +209,7 @@ impl<'t> Table<'t> {
     }
 
     /// A string that must be there.
-    pub(super) fn need_text(
+    pub(crate) fn need_text(
         &mut self,
         reader: &mut Reader<'_>,
         key: &'static str,
@@ -221,7 +221,7 @@ impl<'t> Table<'t> {
     }
 
     /// A string or a list of strings; empty when absent.
-    pub(super) fn text_or_texts(
+    pub(crate) fn text_or_texts(
         &mut self,
         reader: &mut Reader<'_>,
         key: &'static str,
@@ -232,7 +232,7 @@ impl<'t> Table<'t> {
     }
 
     /// The user's keys and their values in file order; `read` reports what it does not take.
-    pub(super) fn pairs<T>(
+    pub(crate) fn pairs<T>(
         &mut self,
         reader: &mut Reader<'_>,
         key: &'static str,
@@ -244,7 +244,7 @@ impl<'t> Table<'t> {
     }
 
     /// Tables of `[[key]]`; none when absent.
-    pub(super) fn tables(
+    pub(crate) fn tables(
         &mut self,
         reader: &mut Reader<'_>,
         key: &'static str,
@@ -264,18 +264,18 @@ impl<'t> Table<'t> {
     }
 
     /// Notes that a key is not there, or what it stands for.
-    pub(super) fn missing(&mut self, key: &'static str, mistake: Diagnostic) {
+    pub(crate) fn missing(&mut self, key: &'static str, mistake: Diagnostic) {
         self.missing.push((key, mistake.at(&self.place, self.what)));
     }
 
     /// True when all keys were taken.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// Reports what was not taken, and what is missing unless it was mistyped or may have been
     /// swallowed by a syntax error.
-    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+    pub(crate) fn finish(self, reader: &mut Reader<'_>) {
         let left: Vec<&str> = self
             .items
             .iter()
@@ -295,15 +295,15 @@ impl<'t> Table<'t> {
 }
 
 /// A key and its value; the elements of a list have the key of the list.
-pub(super) struct Item<'t> {
+pub(crate) struct Item<'t> {
     /// The key, without quotes.
-    pub(super) key: At<String>,
+    pub(crate) key: At<String>,
     value: &'t Spanned<DeValue<'t>>,
 }
 
 impl<'t> Item<'t> {
     /// The place of the value.
-    pub(super) fn place(&self, reader: &Reader<'_>) -> Place {
+    pub(crate) fn place(&self, reader: &Reader<'_>) -> Place {
         match self.value.get_ref() {
             DeValue::String(text) => reader.place_of_text(self.value.span(), text),
             _ => reader.place(self.value.span()),
@@ -318,18 +318,18 @@ impl<'t> Item<'t> {
     }
 
     /// The string, when it is one.
-    pub(super) fn as_text(&self, reader: &Reader<'_>) -> Option<At<String>> {
+    pub(crate) fn as_text(&self, reader: &Reader<'_>) -> Option<At<String>> {
         let text = self.value.get_ref().as_str()?;
         Some(self.at(reader, text.to_owned()))
     }
 
     /// True for a table.
-    pub(super) fn is_table(&self) -> bool {
+    pub(crate) fn is_table(&self) -> bool {
         self.value.get_ref().is_table()
     }
 
     /// A string.
-    pub(super) fn text(&self, reader: &mut Reader<'_>) -> Option<At<String>> {
+    pub(crate) fn text(&self, reader: &mut Reader<'_>) -> Option<At<String>> {
         let text = self.as_text(reader);
         if text.is_none() {
             reader.expected(self, "a string");
@@ -338,7 +338,7 @@ impl<'t> Item<'t> {
     }
 
     /// A list of strings.
-    pub(super) fn texts(&self, reader: &mut Reader<'_>) -> Vec<At<String>> {
+    pub(crate) fn texts(&self, reader: &mut Reader<'_>) -> Vec<At<String>> {
         let elements = self
             .elements(reader, "a list of strings")
             .unwrap_or_default();
@@ -349,7 +349,7 @@ impl<'t> Item<'t> {
     }
 
     /// A list of strings, or one string for a list of one.
-    pub(super) fn text_or_texts(&self, reader: &mut Reader<'_>) -> Vec<At<String>> {
+    pub(crate) fn text_or_texts(&self, reader: &mut Reader<'_>) -> Vec<At<String>> {
         if let Some(text) = self.as_text(reader) {
             return vec![text];
         }
@@ -363,7 +363,7 @@ impl<'t> Item<'t> {
     }
 
     /// A list; `expected` says of what.
-    pub(super) fn elements(
+    pub(crate) fn elements(
         &self,
         reader: &mut Reader<'_>,
         expected: &str,
@@ -384,7 +384,7 @@ impl<'t> Item<'t> {
     }
 
     /// A table; `what` is the label of what is missing in it.
-    pub(super) fn table(&self, reader: &mut Reader<'_>, what: &'static str) -> Option<Table<'t>> {
+    pub(crate) fn table(&self, reader: &mut Reader<'_>, what: &'static str) -> Option<Table<'t>> {
         let Some(table) = self.value.get_ref().as_table() else {
             reader.expected(self, "a table");
             return None;
@@ -393,7 +393,7 @@ impl<'t> Item<'t> {
     }
 
     /// The user's keys and their values in file order.
-    pub(super) fn pairs<T>(
+    pub(crate) fn pairs<T>(
         &self,
         reader: &mut Reader<'_>,
         read: impl Fn(&Item<'_>, &mut Reader<'_>) -> Option<At<T>>,
@@ -409,7 +409,7 @@ impl<'t> Item<'t> {
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&self, reader: &mut Reader<'_>) -> Option<bool> {
+    pub(crate) fn boolean(&self, reader: &mut Reader<'_>) -> Option<bool> {
         let value = self.value.get_ref().as_bool();
         if value.is_none() {
             reader.expected(self, "`true` or `false`");
@@ -418,12 +418,12 @@ impl<'t> Item<'t> {
     }
 
     /// False for the word `false` only.
-    pub(super) fn is_false(&self) -> bool {
+    pub(crate) fn is_false(&self) -> bool {
         self.value.get_ref().as_bool() == Some(false)
     }
 
     /// An integer; `expected` says which.
-    pub(super) fn integer<T: TryFrom<i64>>(
+    pub(crate) fn integer<T: TryFrom<i64>>(
         &self,
         reader: &mut Reader<'_>,
         expected: &str,
@@ -442,7 +442,7 @@ impl<'t> Item<'t> {
     }
 
     /// A number as its author wrote it, without `+` and `_`; nothing is reported when it is none.
-    pub(super) fn as_decimal(&self, reader: &Reader<'_>) -> Option<At<String>> {
+    pub(crate) fn as_decimal(&self, reader: &Reader<'_>) -> Option<At<String>> {
         let text = match self.value.get_ref() {
             DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
             DeValue::Float(float) if float.as_str().bytes().any(|b| b.is_ascii_digit()) => {
@@ -454,7 +454,7 @@ impl<'t> Item<'t> {
     }
 
     /// A number as its author wrote it.
-    pub(super) fn decimal(&self, reader: &mut Reader<'_>) -> Option<At<String>> {
+    pub(crate) fn decimal(&self, reader: &mut Reader<'_>) -> Option<At<String>> {
         let decimal = self.as_decimal(reader);
         if decimal.is_none() {
             reader.expected(self, "a decimal number");
@@ -463,12 +463,12 @@ impl<'t> Item<'t> {
     }
 
     /// A string, or a number for its text.
-    pub(super) fn text_or_decimal(&self, reader: &mut Reader<'_>) -> Option<At<String>> {
+    pub(crate) fn text_or_decimal(&self, reader: &mut Reader<'_>) -> Option<At<String>> {
         self.as_decimal(reader).or_else(|| self.text(reader))
     }
 
     /// One of some words, each with what it stands for; `what` they are, for the message.
-    pub(super) fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &self,
         reader: &mut Reader<'_>,
         what: &str,
@@ -492,7 +492,7 @@ impl<'t> Item<'t> {
     }
 
     /// Reports a value of a type that is not taken.
-    pub(super) fn not(&self, reader: &mut Reader<'_>, expected: &str) {
+    pub(crate) fn not(&self, reader: &mut Reader<'_>, expected: &str) {
         reader.expected(self, expected);
     }
 }
