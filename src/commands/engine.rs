@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::settings::{Given, Settings, Variable};
 use crate::cli::ParserArgs;
-use crate::definition::{Catalog, MetricDefinition, RuleSetDefinition, Var};
+use crate::definition::{At, Catalog, MetricDefinition, RuleSetDefinition, Var};
 use crate::diagnostic::{Diagnostic, Place, similar};
 use crate::geo::{AddressSet, GeoCache, GeoDatabase, GeoDatabases, standard_places};
 use crate::metrics::Metric;
@@ -19,7 +20,7 @@ use crate::rule::{Environment, Evaluator, RuleSource, Rules, register};
 pub(super) struct Engine {
     pub(super) catalog: Catalog,
     pub(super) vars: BTreeMap<String, Var>,
-    pub(super) rules: Vec<String>,
+    pub(super) rules: Vec<At<String>>,
     pub(super) zone: Zone,
     pub(super) trusted: Arc<AddressSet>,
     pub(super) geo: Arc<GeoDatabases>,
@@ -64,40 +65,40 @@ pub(super) struct Selection {
 }
 
 impl Engine {
-    /// Loads parser files, databases and address lists.
+    /// Loads parser files, databases and address lists, as the command line says.
     ///
     /// # Errors
     /// Every mistake found.
     pub(super) fn open(args: &ParserArgs) -> Result<Engine, Vec<Diagnostic>> {
-        let (catalog, mut mistakes) = Catalog::open(&args.parsers);
+        Engine::with(&Settings::of_arguments(args)?)
+    }
+
+    /// Loads parser files, databases and address lists.
+    ///
+    /// # Errors
+    /// Every mistake found.
+    pub(super) fn with(settings: &Settings) -> Result<Engine, Vec<Diagnostic>> {
+        let (catalog, mut mistakes) = Catalog::open(&settings.parsers);
         let mut vars = BTreeMap::new();
-        for text in &args.var {
-            match variable(text, &catalog) {
-                Ok((name, var)) => {
-                    vars.insert(name, var);
+        for given in &settings.vars {
+            match variable(given, &catalog) {
+                Ok(var) => {
+                    vars.insert(given.name.value.clone(), var);
                 }
                 Err(mistake) => mistakes.push(mistake),
             }
         }
-        for name in &args.rules {
-            let place = Place::argument("--rules", name);
-            mistakes.extend(
-                catalog
-                    .rule_set(name)
-                    .err()
-                    .map(|mistake| mistake.at(&place, "not a rule set")),
-            );
-        }
-        let zone = Zone::named(&args.timezone).map_err(|error| {
-            mistakes.push(Place::argument("--timezone", &args.timezone).error(error, "not a zone"));
+        mistakes.extend(unknown_rules(&settings.rules, &catalog));
+        let zone = Zone::named(&settings.timezone.value).map_err(|error| {
+            mistakes.push(settings.timezone.place.error(error, "not a zone"));
         });
-        let trusted = trusted_proxies(&args.trusted_proxies, &mut mistakes);
-        let (geo, notices) = geo_databases(&args.geoip, &mut mistakes);
+        let trusted = trusted_proxies(&settings.proxies, &mut mistakes);
+        let (geo, notices) = geo_databases(&settings.databases, &mut mistakes);
         match zone {
             Ok(zone) if mistakes.is_empty() => Ok(Engine {
                 catalog,
                 vars,
-                rules: args.rules.clone(),
+                rules: settings.rules.clone(),
                 zone,
                 trusted: Arc::new(trusted),
                 geo: Arc::new(geo),
@@ -112,15 +113,27 @@ impl Engine {
     /// # Errors
     /// Unknown names and mistakes in files.
     pub(super) fn parsers(&mut self, names: &[String]) -> Result<Vec<String>, Vec<Diagnostic>> {
+        let named = names.iter().map(|name| At {
+            value: name.clone(),
+            place: Place::argument("--parser", name),
+        });
+        self.parsers_at(&named.collect::<Vec<_>>())
+    }
+
+    /// [`Engine::parsers`] for names that stand anywhere.
+    pub(super) fn parsers_at(
+        &mut self,
+        names: &[At<String>],
+    ) -> Result<Vec<String>, Vec<Diagnostic>> {
         let (mut found, mut mistakes) = (Vec::new(), Vec::new());
-        for name in names {
+        for At { value: name, place } in names {
             if Catalog::is_path(name) {
                 match self.catalog.add_file(Path::new(name)) {
                     Ok(name) => found.push(name),
                     Err(more) => mistakes.extend(more),
                 }
             } else if let Err(mistake) = self.catalog.format(name) {
-                mistakes.push(mistake.at(&Place::argument("--parser", name), "not a parser"));
+                mistakes.push(mistake.at(place, "not a parser"));
             } else {
                 found.push(name.clone());
             }
@@ -145,26 +158,7 @@ impl Engine {
         format: &str,
         wanted: &[String],
     ) -> Result<Vec<&RuleSetDefinition>, Vec<Diagnostic>> {
-        let entry = self
-            .catalog
-            .format(format)
-            .map_err(|mistake| vec![mistake])?;
-        let mut sets: Vec<&RuleSetDefinition> = Vec::new();
-        let mut mistakes = Vec::new();
-        if self.rules.is_empty() {
-            for name in &entry.definition.rules {
-                match self.catalog.rule_set(&name.value) {
-                    Ok(set) => sets.push(&set.definition),
-                    Err(mistake) => mistakes.push(mistake.at(&name.place, "not a rule set")),
-                }
-            }
-        } else {
-            let named = self
-                .rules
-                .iter()
-                .filter_map(|name| self.catalog.rule_set(name).ok());
-            sets.extend(named.map(|entry| &entry.definition));
-        }
+        let mut sets = self.rule_sets_named(format, &self.rules)?;
         for set in self.catalog.rule_sets().map(|entry| &entry.definition) {
             let has = |metric: &MetricDefinition| wanted.contains(&metric.name.value);
             let known = sets
@@ -172,6 +166,34 @@ impl Engine {
                 .any(|known| known.name == set.name || known.metrics.iter().any(has));
             if !known && set.metrics.iter().any(has) {
                 sets.push(set);
+            }
+        }
+        Ok(sets)
+    }
+
+    /// These rule sets, or a format's own when none is named.
+    ///
+    /// # Errors
+    /// Unknown names.
+    pub(super) fn rule_sets_named(
+        &self,
+        format: &str,
+        named: &[At<String>],
+    ) -> Result<Vec<&RuleSetDefinition>, Vec<Diagnostic>> {
+        let entry = self
+            .catalog
+            .format(format)
+            .map_err(|mistake| vec![mistake])?;
+        let names = if named.is_empty() {
+            entry.definition.rules.as_slice()
+        } else {
+            named
+        };
+        let (mut sets, mut mistakes) = (Vec::new(), Vec::new());
+        for name in names {
+            match self.catalog.rule_set(&name.value) {
+                Ok(set) => sets.push(&set.definition),
+                Err(mistake) => mistakes.push(mistake.at(&name.place, "not a rule set")),
             }
         }
         if mistakes.is_empty() {
@@ -311,7 +333,16 @@ fn unknown<'n>(
     what: &str,
     names: impl Iterator<Item = &'n str> + Clone,
 ) -> Diagnostic {
-    let error = Place::argument(flag, value).error(
+    unknown_at(&Place::argument(flag, value), value, what, names)
+}
+
+fn unknown_at<'n>(
+    place: &Place,
+    value: &str,
+    what: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Diagnostic {
+    let error = place.error(
         format!("unknown {what} `{value}`"),
         format!("not a {what} here"),
     );
@@ -324,30 +355,42 @@ fn unknown<'n>(
     }
 }
 
-/// `NAME=VALUE`; commas make a list where the rule sets have one.
-fn variable(text: &str, catalog: &Catalog) -> Result<(String, Var), Diagnostic> {
-    let place = Place::argument("--var", text);
-    let Some((name, value)) = text.split_once('=') else {
-        return Err(place
-            .error("expected NAME=VALUE", "no `=`")
-            .help("--var beacon_path=/pixel.gif"));
-    };
+fn unknown_rules<'r>(
+    rules: &'r [At<String>],
+    catalog: &'r Catalog,
+) -> impl Iterator<Item = Diagnostic> + 'r {
+    rules.iter().filter_map(|name| {
+        let mistake = catalog.rule_set(&name.value).err()?;
+        Some(mistake.at(&name.place, "not a rule set"))
+    })
+}
+
+/// The value that the rule files want: a list where they have one.
+fn variable(given: &Variable, catalog: &Catalog) -> Result<Var, Diagnostic> {
     let declared: Vec<(&str, &Var)> = catalog
         .rule_sets()
         .flat_map(|set| &set.definition.vars)
         .map(|(name, var)| (name.value.as_str(), &var.value))
         .collect();
-    match declared.iter().find(|(known, _)| *known == name) {
-        Some((_, Var::List(_))) => {
-            let values = value
-                .split(',')
-                .filter(|v| !v.is_empty())
-                .map(str::to_owned);
-            Ok((name.to_owned(), Var::List(values.collect())))
+    let name = given.name.value.as_str();
+    let known = declared.iter().find(|(known, _)| *known == name);
+    match (known, &given.value) {
+        (Some((_, Var::List(_))), Given::Commas(value)) => {
+            let values = value.split(',').filter(|v| !v.is_empty());
+            Ok(Var::List(values.map(str::to_owned).collect()))
         }
-        Some((_, Var::Text(_))) => Ok((name.to_owned(), Var::Text(value.to_owned()))),
-        None => Err(unknown(
-            "--var",
+        (Some((_, Var::Text(_))), Given::Commas(value)) => Ok(Var::Text(value.clone())),
+        (Some((_, Var::List(_))), Given::Exactly(Var::Text(_))) => Err(given
+            .place
+            .error(format!("`{name}` is a list"), "one text")
+            .help("write [\"one\", \"two\"]")),
+        (Some((_, Var::Text(_))), Given::Exactly(Var::List(_))) => Err(given
+            .place
+            .error(format!("`{name}` is one text"), "a list")
+            .help("write \"one\"")),
+        (Some(_), Given::Exactly(var)) => Ok(var.clone()),
+        (None, _) => Err(unknown_at(
+            &given.name.place,
             name,
             "variable",
             declared.iter().map(|(name, _)| *name),
@@ -356,10 +399,9 @@ fn variable(text: &str, catalog: &Catalog) -> Result<(String, Var), Diagnostic> 
 }
 
 /// CIDRs, `private`, or files of CIDRs.
-fn trusted_proxies(entries: &[String], mistakes: &mut Vec<Diagnostic>) -> AddressSet {
+fn trusted_proxies(entries: &[At<String>], mistakes: &mut Vec<Diagnostic>) -> AddressSet {
     let mut set = AddressSet::default();
-    for entry in entries {
-        let place = Place::argument("--trusted-proxies", entry);
+    for At { value: entry, place } in entries {
         if let Ok(more) = AddressSet::parse([entry.as_str()]) {
             set.extend(&more);
         } else if !Path::new(entry).exists() {
@@ -390,10 +432,12 @@ fn trusted_proxies(entries: &[String], mistakes: &mut Vec<Diagnostic>) -> Addres
 }
 
 /// The databases named, or those in the standard places, and what to say about it.
-fn geo_databases(named: &[PathBuf], mistakes: &mut Vec<Diagnostic>) -> (GeoDatabases, Vec<String>) {
+fn geo_databases(
+    named: &[At<PathBuf>],
+    mistakes: &mut Vec<Diagnostic>,
+) -> (GeoDatabases, Vec<String>) {
     let (mut databases, mut notices) = (Vec::new(), Vec::new());
-    for path in named {
-        let place = Place::argument("--geoip", &path.to_string_lossy());
+    for At { value: path, place } in named {
         match GeoDatabase::open(path) {
             Ok(database) => databases.push(database),
             Err(error) => mistakes.push(place.error(error.to_string(), "not a usable database")),

@@ -9,6 +9,7 @@ mod grep;
 mod inputs;
 mod parsers;
 mod replay;
+mod settings;
 mod times;
 
 use std::io::{self, IsTerminal as _, Write as _};
