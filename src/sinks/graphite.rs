@@ -1,22 +1,18 @@
 //! Graphite's plaintext lines, `path value seconds`, stamped with the start of the window.
 //!
-//! A path is the prefix, then the metric's own paths with `{label}` replaced; without any, the
-//! metric's name (less `_total`) and its label values. Each node is made safe on its own, before
-//! nodes are joined: a dot in a label value can not become a level of the tree.
+//! [`Paths`] says what a path is, for these lines and for what is sent to a carbon.
 //!
 //! Invariant: a path has one value for each time, whatever the labels hold. Carbon keeps the last
 //! value it is sent, so label values that become one path must be added up here. The stream is read
 //! twice for it: first for the paths alone, to learn which are shared, then for the points. Points
 //! of shared paths wait until the last series that feeds them has passed; all others pass through.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
+use super::paths::{Leaf, Paths, rounded, values};
 use super::{Current, SeriesStream};
-use crate::metrics::{Decimal, Kind};
-
-/// Longest node in bytes; file names of carbon end at 255 with their suffix.
-const NODE_BYTES: usize = 128;
+use crate::metrics::Decimal;
 
 /// Begins the same stream once more.
 pub type Open<'o> = dyn FnMut() -> io::Result<Box<dyn SeriesStream + 'o>> + 'o;
@@ -27,12 +23,11 @@ pub type Open<'o> = dyn FnMut() -> io::Result<Box<dyn SeriesStream + 'o>> + 'o;
 /// # Errors
 /// Those of `out`, of `open` and of the streams it gives.
 pub fn write(out: &mut impl Write, prefix: &str, open: &mut Open<'_>) -> io::Result<()> {
-    let prefix = prefix.trim_end_matches('.');
     let mut shared = shared_paths(prefix, open()?.as_mut())?;
     let mut stream = open()?;
-    let mut current = None;
+    let (mut current, mut paths) = (None, None);
     while let Some(series) = Current::next(stream.as_mut(), current.take())? {
-        let leaves = leaves(prefix, &series);
+        let leaves = leaves(prefix, &series, &mut paths);
         write_series(out, &series, &leaves, stream.as_mut(), &mut shared)?;
         leaves
             .iter()
@@ -40,15 +35,6 @@ pub fn write(out: &mut impl Write, prefix: &str, open: &mut Open<'_>) -> io::Res
         current = Some(series);
     }
     Ok(())
-}
-
-/// A path, and which value of a cell it takes.
-struct Leaf {
-    path: String,
-    /// Position in [`values`].
-    value: usize,
-    /// Microseconds: written whole.
-    whole: bool,
 }
 
 /// What waits for the other series of its path.
@@ -64,16 +50,26 @@ fn shared_paths(
     prefix: &str,
     stream: &mut dyn SeriesStream,
 ) -> io::Result<HashMap<String, Shared>> {
-    let mut paths: HashMap<String, Shared> = HashMap::new();
-    let mut current = None;
+    let mut feeding: HashMap<String, Shared> = HashMap::new();
+    let (mut current, mut paths) = (None, None);
     while let Some(series) = Current::next(stream, current.take())? {
-        for leaf in leaves(prefix, &series) {
-            paths.entry(leaf.path).or_default().left += 1;
+        for leaf in leaves(prefix, &series, &mut paths) {
+            feeding.entry(leaf.path).or_default().left += 1;
         }
         current = Some(series);
     }
-    paths.retain(|_, shared| shared.left > 1);
-    Ok(paths)
+    feeding.retain(|_, shared| shared.left > 1);
+    Ok(feeding)
+}
+
+/// The paths that a series feeds. `paths` are those of its metric, made with the first series.
+fn leaves(prefix: &str, series: &Current, paths: &mut Option<Paths>) -> Vec<Leaf> {
+    if series.first {
+        *paths = None;
+    }
+    let paths = paths.get_or_insert_with(|| Paths::new(prefix, &series.metric, None, false));
+    let labels: Vec<&str> = series.labels.iter().map(String::as_str).collect();
+    paths.leaves(&labels)
 }
 
 /// Writes the points of paths that are the series' own and adds the others to what waits.
@@ -131,131 +127,12 @@ fn write_line(out: &mut impl Write, leaf: &Leaf, value: Decimal, start: i64) -> 
     writeln!(out, "{} {value} {start}", leaf.path)
 }
 
-/// Half up.
-fn rounded(value: Decimal) -> Decimal {
-    const ONE: i128 = 1_000_000_000;
-    Decimal(
-        value
-            .0
-            .saturating_add(ONE / 2)
-            .div_euclid(ONE)
-            .saturating_mul(ONE),
-    )
-}
-
-/// The paths that a series feeds, each once.
-fn leaves(prefix: &str, series: &Current) -> Vec<Leaf> {
-    let mut seen = HashSet::new();
-    let mut leaves = Vec::new();
-    let endings = endings(series);
-    for base in bases(prefix, series) {
-        for (value, ending) in endings.iter().enumerate() {
-            let path = format!("{base}{ending}");
-            if seen.insert(path.clone()) {
-                leaves.push(Leaf {
-                    path,
-                    value,
-                    whole: ending == ".sum_us",
-                });
-            }
-        }
-    }
-    leaves
-}
-
-/// What follows the path for each of [`values`].
-fn endings(series: &Current) -> Vec<String> {
-    let kind = &series.metric.kind;
-    if !matches!(kind, Kind::Buckets(_)) {
-        return vec![String::new()];
-    }
-    let zeros = series.empty_cell();
-    let bounds = kind
-        .cumulative(&zeros)
-        .map(|(le, _)| format!(".le_{}", node(&bound_name(&le))));
-    bounds
-        .chain([".sum_us".to_owned(), ".count".to_owned()])
-        .collect()
-}
-
-fn bound_name(le: &str) -> String {
-    le.replace("+Inf", "inf")
-}
-
-/// The numbers of a cell: one, or a histogram's cumulative buckets, its sum in microseconds and its
-/// count.
-fn values(kind: &Kind, cell: &[u64]) -> Vec<Decimal> {
-    if !matches!(kind, Kind::Buckets(_)) {
-        return vec![kind.amount(cell)];
-    }
-    let micros = Decimal(kind.observed_sum(cell).0.saturating_mul(1_000_000));
-    let count = Decimal::whole(kind.observations(cell));
-    let bounds = kind.cumulative(cell).map(|(_, n)| Decimal::whole(n));
-    bounds.chain([micros, count]).collect()
-}
-
-/// Prefix and path, without a histogram's endings.
-fn bases(prefix: &str, series: &Current) -> Vec<String> {
-    let metric = &series.metric;
-    let paths: Vec<String> = if metric.graphite.is_empty() {
-        let name = metric.name.strip_suffix("_total").unwrap_or(&metric.name);
-        let nodes = [name]
-            .into_iter()
-            .chain(series.labels.iter().map(String::as_str));
-        vec![nodes.map(node).collect::<Vec<_>>().join(".")]
-    } else {
-        metric
-            .graphite
-            .iter()
-            .map(|path| filled(path, series))
-            .collect()
-    };
-    let dot = if prefix.is_empty() { "" } else { "." };
-    paths
-        .into_iter()
-        .map(|path| format!("{prefix}{dot}{path}"))
-        .collect()
-}
-
-/// A path of the metric with its labels in place.
-fn filled(path: &str, series: &Current) -> String {
-    let fill = |part: &str| {
-        let name_after = part.split_once('}');
-        let (name, after) = name_after.unwrap_or((part, ""));
-        let value = series
-            .pairs()
-            .find(|(label, _)| *label == name)
-            .map_or("", |(_, v)| v);
-        node(value) + after
-    };
-    let nodes = path.split('.').map(|text| {
-        let mut parts = text.split('{');
-        let start = parts.next().unwrap_or_default().to_owned();
-        node(&parts.fold(start, |text, part| text + &fill(part)))
-    });
-    nodes.collect::<Vec<_>>().join(".")
-}
-
-/// A node that no carbon, shell or URL takes for something else.
-fn node(text: &str) -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let node: String = text
-        .chars()
-        .take(NODE_BYTES)
-        .map(|c| if safe(c) { c } else { '_' })
-        .collect();
-    if node.is_empty() {
-        "_".to_owned()
-    } else {
-        node
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Metric;
+    use crate::metrics::{Kind, Metric};
     use crate::sinks::made::{HOSTILE, Made, SEVEN, buckets, metric, newest, observed, summed};
+    use crate::sinks::paths::{NODE_BYTES, node};
     use proptest::prelude::*;
 
     fn written(stream: &Made) -> String {

@@ -12,6 +12,7 @@ pub mod csv;
 pub mod graphite;
 pub mod json;
 pub mod openmetrics;
+pub mod paths;
 pub mod table;
 mod text;
 mod timeline;
