@@ -8,6 +8,7 @@
 //! written; floating point is nowhere. Sinks open no file, read no clock and know nothing of log
 //! formats or rules: everything they say comes from a [`Summary`] and a stream.
 
+pub mod carbon;
 pub mod csv;
 pub mod graphite;
 pub mod json;
