@@ -300,3 +300,90 @@ async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -
     let done = timeout(limit, work).await;
     Ok(done.map_err(|_| Cause::Timeout(limit))??)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    fn anywhere() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    fn target() -> Target {
+        Target {
+            address: "carbon".to_owned(),
+            protocol: Protocol::Tcp,
+            connect_timeout: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(20),
+            ack_timeout: Duration::from_secs(20),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_address_of_a_name_is_tried() {
+        let (closed, nobody) = anywhere();
+        drop(closed);
+        let (_listener, somebody) = anywhere();
+        let (_, peer) = connect(&target(), &[nobody, somebody, nobody])
+            .await
+            .unwrap();
+        assert_eq!(peer, somebody);
+        let error = connect(&target(), &[nobody, nobody]).await.unwrap_err();
+        assert_eq!(error.peer, Some(nobody));
+    }
+
+    #[tokio::test]
+    async fn connection_to_itself_is_refused() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let own = socket.local_addr().unwrap();
+        let stream = socket.connect(own).await.unwrap();
+        assert!(matches!(prepared(stream), Err(Cause::Itself)));
+    }
+
+    /// A reset behind a close: reading says "end" nevertheless.
+    #[tokio::test]
+    async fn end_before_ours_confirms_nothing_even_if_all_was_written() {
+        let (listener, address) = anywhere();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        drop(listener.accept().unwrap());
+        let mut answer = Answer::default();
+        answer.end(&mut stream).await.unwrap();
+        assert!(matches!(answer.look(&stream), Err(Cause::Closed)));
+        stream.write_all(b"a 1 60\n").await.unwrap();
+        let shut = stream.shutdown().await;
+        let ended = answer.end(&mut stream).await;
+        assert!(shut.is_err() || ended.is_err() || confirmed(&stream).is_err());
+    }
+
+    #[tokio::test]
+    async fn look_sees_an_end_that_the_runtime_has_not_heard_of() {
+        let (listener, address) = anywhere();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut answer = Answer::default();
+        answer.look(&stream).unwrap();
+        peer.write_all(b"hello").unwrap();
+        drop(peer);
+        // No await in between: the runtime has had no turn to look at the socket.
+        assert!(matches!(answer.look(&stream), Err(Cause::Closed)));
+        assert_eq!(answer.bytes, 5);
+    }
+
+    #[tokio::test]
+    async fn end_that_answers_ours_is_confirmed() {
+        let (listener, address) = anywhere();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        stream.write_all(b"a 1 60\n").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let reader = std::thread::spawn(move || io::copy(&mut &peer, &mut io::sink()).unwrap());
+        Answer::default().end(&mut stream).await.unwrap();
+        confirmed(&stream).unwrap();
+        assert_eq!(reader.join().unwrap(), 7);
+    }
+}
