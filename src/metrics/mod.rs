@@ -6,12 +6,15 @@
 //! the order of files can change a number.
 
 mod decimal;
+mod family;
 pub mod run;
 pub mod series;
 mod table;
+pub mod text;
 
 pub use crate::definition::MetricType;
 pub use decimal::Decimal;
+pub use family::{Family, Sample};
 pub use table::{Dictionary, SetLayout, Table, TableLayout, Use};
 
 /// Most labels that one metric may have.

@@ -13,10 +13,8 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use super::{Current, SeriesStream, Summary, type_name};
+use crate::metrics::text::{self, LABEL_BYTES, canonical, escaped};
 use crate::metrics::{Decimal, Kind};
-
-/// Longest label value in bytes.
-const LABEL_BYTES: usize = 256;
 
 /// Writes all families and `# EOF`.
 ///
@@ -54,11 +52,8 @@ fn write_head(out: &mut impl Write, series: &Current) -> io::Result<()> {
 
 /// The name in HELP and TYPE: a counter's without `_total`.
 fn family(series: &Current) -> &str {
-    let name = series.metric.name.as_str();
-    match series.metric.kind {
-        Kind::Count | Kind::Sum => name.strip_suffix("_total").unwrap_or(name),
-        Kind::Last | Kind::Buckets(_) => name,
-    }
+    let metric = &series.metric;
+    text::family_name(&metric.name, metric.kind.metric_type())
 }
 
 /// Name and labels of each sample that a point of the series takes.
@@ -112,49 +107,6 @@ fn cut(value: &str) -> &str {
     value
         .get(..value.floor_char_boundary(LABEL_BYTES))
         .unwrap_or(value)
-}
-
-/// HELP texts and label values are escaped alike.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => escaped.push_str("\\\\"),
-            '"' => escaped.push_str("\\\""),
-            '\n' => escaped.push_str("\\n"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// A number as OpenMetrics' section "Considerations: Canonical Numbers" wants `le`: `0.005`,
-/// `1.0`, `1e+06`.
-pub fn canonical(value: Decimal) -> String {
-    let text = value.to_string();
-    let (sign, digits) = text
-        .strip_prefix('-')
-        .map_or(("", text.as_str()), |rest| ("-", rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all = format!("{whole}{fraction}");
-    let zeros = all.len() - all.trim_start_matches('0').len();
-    let exponent =
-        i128::try_from(whole.len()).unwrap_or(0) - 1 - i128::try_from(zeros).unwrap_or(0);
-    let significant = all.trim_matches('0');
-    match exponent {
-        _ if significant.is_empty() => "0.0".to_owned(),
-        -4..6 if fraction.is_empty() => format!("{sign}{whole}.0"),
-        -4..6 => text,
-        _ => {
-            let (first, rest) = significant.split_at_checked(1).unwrap_or((significant, ""));
-            let point = if rest.is_empty() { "" } else { "." };
-            let minus = if exponent < 0 { '-' } else { '+' };
-            format!(
-                "{sign}{first}{point}{rest}e{minus}{:02}",
-                exponent.unsigned_abs()
-            )
-        }
-    }
 }
 
 /// Writes the samples of one series.
@@ -321,26 +273,6 @@ seconds_count{x="y"} 3 1383202860
     #[test]
     fn nothing_counted_is_a_valid_file() {
         assert_eq!(written(Made::default()), "# EOF\n");
-    }
-
-    #[test]
-    fn canonical_numbers_follow_the_standard() {
-        for (value, shown) in [
-            ("0", "0.0"),
-            ("1", "1.0"),
-            ("-2.5", "-2.5"),
-            ("0.005", "0.005"),
-            ("0.0001", "0.0001"),
-            ("0.00001", "1e-05"),
-            ("0.000000125", "1.25e-07"),
-            ("100000", "100000.0"),
-            ("1000000", "1e+06"),
-            ("1048576", "1.048576e+06"),
-            ("10000000000", "1e+10"),
-            ("123456.5", "123456.5"),
-        ] {
-            assert_eq!(canonical(decimal(value)), shown);
-        }
     }
 
     #[test]

@@ -1,0 +1,26 @@
+//! What the daemon shows over HTTP: `/metrics`, `/-/healthy` and `/-/ready`, and nothing else.
+//!
+//! `exposition` turns totals into text and knows no socket; `server` holds the sockets and knows no
+//! metric; [`Pages`] is what stands between them. `web_config` brings TLS and passwords from a file in
+//! Prometheus' format.
+//!
+//! Invariant: whatever a client sends or leaves unsent costs a bounded time and a bounded amount
+//! of memory. No file and no directory is ever served.
+
+mod basic_auth;
+mod connection;
+pub mod exposition;
+mod health;
+pub mod negotiation;
+mod room;
+mod routes;
+pub mod server;
+#[cfg(test)]
+mod tests;
+mod tls;
+pub mod web_config;
+
+pub use exposition::{Exposition, clashes, render};
+pub use routes::{NotReady, Pages};
+pub use server::{Limits, Server, ServerError};
+pub use web_config::{WebConfig, WebConfigError};
