@@ -403,7 +403,7 @@ impl<E> Carver<E> {
 /// An LF at most `max_line` bytes behind a line's beginning proves that no line in between is too
 /// long. So this leaps backwards from the limit instead of looking at each line: one search for a
 /// block shorter than the limit.
-fn whole_lines(data: &[u8], searched: usize, max_line: usize) -> usize {
+pub(super) fn whole_lines(data: &[u8], searched: usize, max_line: usize) -> usize {
     let mut whole: usize = 0;
     loop {
         let limit = whole

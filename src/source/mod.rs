@@ -12,6 +12,7 @@ mod compression;
 mod decoder;
 mod duplicates;
 mod error;
+pub mod follow;
 mod inputs;
 mod lines;
 #[cfg(test)]
