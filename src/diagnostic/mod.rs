@@ -27,6 +27,8 @@ pub struct Diagnostic {
     pub notes: Vec<(Place, String)>,
     /// What to do; a text that can be pasted where possible.
     pub help: Option<String>,
+    /// True when it is allowed but probably not meant: `warning:` instead of `error:`.
+    pub is_warning: bool,
 }
 
 impl Diagnostic {
@@ -38,7 +40,14 @@ impl Diagnostic {
             label: String::new(),
             notes: Vec::new(),
             help: None,
+            is_warning: false,
         }
+    }
+
+    /// The same as something allowed but probably not meant.
+    pub fn warning(mut self) -> Diagnostic {
+        self.is_warning = true;
+        self
     }
 
     /// The same mistake, pointed at; replaces an earlier place.

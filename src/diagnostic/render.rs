@@ -62,7 +62,12 @@ fn in_file_order(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
 
 fn draw(one: &Diagnostic, renderer: &Renderer) -> String {
     let mut positions = Vec::new();
-    let title = Level::ERROR.primary_title(message(&one.message));
+    let level = if one.is_warning {
+        Level::WARNING
+    } else {
+        Level::ERROR
+    };
+    let title = level.primary_title(message(&one.message));
     let mut first = group(title, one.place.as_ref(), &one.label, &mut positions);
     if let Some(help) = &one.help {
         let lines: Vec<String> = help.lines().map(escaped).collect();
