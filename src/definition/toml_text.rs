@@ -145,6 +145,17 @@ impl<'t> Table<'t> {
         Table::new(reader, 0..0, "in this file", table)
     }
 
+    /// A table that was not written: it has no keys.
+    pub(crate) fn absent(reader: &Reader<'_>) -> Table<'t> {
+        Table {
+            place: reader.place(0..0),
+            what: "",
+            items: Vec::new(),
+            known: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
     fn new(
         reader: &Reader<'_>,
         span: Range<usize>,
