@@ -12,18 +12,18 @@
 //! and addresses be reached. What a later stage may find fault with is an [`At`], so that it can
 //! point into the file.
 
-//mod digest;
+mod digest;
 mod environment;
-//mod load;
-//mod logs;
-//mod outputs;
-//mod reading;
+mod load;
+mod logs;
+mod outputs;
+mod reading;
 mod text;
 mod values;
-//mod without_file;
+mod without_file;
 
-//cfg
-//mod tests;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -33,6 +33,14 @@ impl Text {
         }
     }
 
+    /// The text and the way it was written, both changed in the same way.
+    pub(super) fn map(&self, change: impl Fn(&str) -> String) -> Text {
+        Text {
+            value: change(&self.value),
+            written: self.written.as_deref().map(change),
+        }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.value
