@@ -250,6 +250,11 @@ fn replay_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn configuration_paper_shows_what_the_program_does() {
+    check("docs/configuration.md");
+}
+
+#[test]
 fn every_paper_of_the_folder_is_checked() {
     let entries = fs::read_dir(root().join("docs")).expect("docs/ can be read");
     let names = entries.map(|entry| entry.expect("docs/ can be read").file_name());
@@ -258,7 +263,10 @@ fn every_paper_of_the_folder_is_checked() {
         .filter(|name| name.ends_with(".md"))
         .collect();
     papers.sort();
-    assert_eq!(papers, ["parsers.md", "replay.md", "rules.md"]);
+    assert_eq!(
+        papers,
+        ["configuration.md", "parsers.md", "replay.md", "rules.md"]
+    );
 }
 
 #[test]
