@@ -190,9 +190,7 @@ impl<W: Write> Samples<'_, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sinks::made::{
-        HOSTILE, Made, SEVEN, buckets, decimal, metric, newest, observed, summed,
-    };
+    use crate::sinks::made::{HOSTILE, Made, SEVEN, buckets, metric, newest, observed, summed};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
