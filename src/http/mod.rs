@@ -20,6 +20,7 @@ mod tests;
 mod tls;
 pub mod web_config;
 
+pub use basic_auth::UsersError;
 pub use exposition::{Exposition, clashes, render};
 pub use routes::{NotReady, Pages};
 pub use server::{Limits, Server, ServerError};

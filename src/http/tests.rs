@@ -18,37 +18,52 @@ use tokio::time::timeout;
 use super::{Exposition, Limits, NotReady, Pages, Server, ServerError, WebConfig};
 
 /// Longer than anything takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(150);
 
 /// Pages with a fixed text, which may have to wait for a gate to open.
-struct Fixed {
+pub(super) struct Fixed {
     text: String,
     ready: bool,
-    open: Mutex<bool>,
-    opened: Condvar,
+    gate: Mutex<Gate>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Gate {
+    closed: bool,
+    waiting: usize,
 }
 
 impl Fixed {
-    fn new(text: &str) -> Fixed {
+    pub(super) fn new(text: &str) -> Fixed {
         Fixed {
             text: text.to_owned(),
             ready: true,
-            open: Mutex::new(true),
-            opened: Condvar::new(),
+            gate: Mutex::default(),
+            changed: Condvar::new(),
         }
     }
 
-    fn set_open(&self, open: bool) {
-        *self.open.lock().unwrap() = open;
-        self.opened.notify_all();
+    fn close(&self) {
+        self.gate.lock().unwrap().closed = true;
+    }
+
+    fn open(&self) {
+        self.gate.lock().unwrap().closed = false;
+        self.changed.notify_all();
+    }
+
+    fn waiting(&self) -> usize {
+        self.gate.lock().unwrap().waiting
     }
 }
 
 impl Pages for Fixed {
     fn metrics(&self, format: Exposition) -> Result<String, NotReady> {
-        let open = self.open.lock().unwrap();
-        drop(self.opened.wait_while(open, |open| !*open).unwrap());
+        let mut gate = self.gate.lock().unwrap();
+        gate.waiting += 1;
+        drop(self.changed.wait_while(gate, |gate| gate.closed).unwrap());
         self.ready()?;
         Ok(format!("{format:?} {}", self.text))
     }
@@ -67,14 +82,14 @@ impl Pages for Fixed {
     }
 }
 
-struct Running {
-    address: SocketAddr,
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), ServerError>>,
 }
 
 impl Running {
-    fn new(pages: &Arc<Fixed>, limits: Limits, web: Option<WebConfig>) -> Running {
+    pub(super) fn new(pages: &Arc<Fixed>, limits: Limits, web: Option<WebConfig>) -> Running {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::bind(&[any]).unwrap().with_limits(limits);
         let address = server.addresses()[0];
@@ -92,7 +107,7 @@ impl Running {
         Running::new(&Arc::new(Fixed::new("x_total 1\n")), limits, None)
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
@@ -105,7 +120,7 @@ impl Running {
     }
 
     /// The answer to a request on a connection of its own.
-    async fn ask(&self, line: &str, headers: &str) -> String {
+    pub(super) async fn ask(&self, line: &str, headers: &str) -> String {
         let head = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
         self.send(head.as_bytes()).await
     }
@@ -139,7 +154,7 @@ impl Running {
 }
 
 /// All that comes until the other side ends the connection, by whatever means.
-async fn until_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(super) async fn until_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
     read.expect("the connection ends").ok();
@@ -147,7 +162,10 @@ async fn until_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 /// One request on a connection that stays, and its answer with a body of known length.
-async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), headers: &str) -> String {
+pub(super) async fn exchange(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    headers: &str,
+) -> String {
     let request = format!("GET /-/ready HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -162,7 +180,7 @@ async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), headers: &
     String::from_utf8(answer).unwrap()
 }
 
-async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
+pub(super) async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !is_so().await {
             tokio::task::yield_now().await;
@@ -430,11 +448,9 @@ async fn trickling_does_not_buy_time() {
     let server = Running::plain(limits);
     let mut stream = server.connect().await;
     stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-    eventually(async || {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        stream.write_all(b"x: y\r\n").await.is_err()
-    })
-    .await;
+    // A byte whenever there is time for one, and never a line feed.
+    eventually(async || stream.write_all(b"x").await.is_err() || server.open_connections() == 0)
+        .await;
 }
 
 #[tokio::test]
@@ -473,27 +489,17 @@ async fn when_all_are_being_answered_a_new_one_is_refused() {
         ..Limits::default()
     };
     let server = Running::new(&pages, limits, None);
-    pages.set_open(false);
+    pages.close();
     let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let (mut one, mut two) = (server.connect().await, server.connect().await);
     one.write_all(request).await.unwrap();
     two.write_all(request).await.unwrap();
-    // Whether both heads have been read cannot be seen from here; until then a new one takes a seat.
-    let refused = server.ask("GET /metrics", "");
-    let first_two = async {
-        let answers = tokio::join!(until_end(&mut one), until_end(&mut two));
-        [answers.0, answers.1]
-    };
-    let opening = async {
-        tokio::time::sleep(SHORT).await;
-        pages.set_open(true);
-    };
-    let (third, [one, two], ()) = tokio::join!(refused, first_two, opening);
-    let served = [third, one, two]
-        .iter()
-        .filter(|answer| answer.ends_with("Text x"))
-        .count();
-    assert_eq!(served, 2);
+    eventually(async || pages.waiting() == 2).await;
+    assert_eq!(server.ask("GET /-/ready", "").await, "");
+    pages.open();
+    for served in [&mut one, &mut two] {
+        assert!(until_end(served).await.ends_with("Text x"));
+    }
     server.is_served().await;
 }
 
@@ -531,13 +537,9 @@ async fn who_reads_slowly_loses_the_connection_in_the_end() {
         .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
         .await
         .unwrap();
-    let mut few = [0; 1000];
     let trickle = async {
-        while stream.read(&mut few).await.is_ok_and(|n| n > 0) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            if server.open_connections() == 0 {
-                break;
-            }
+        while stream.read_u8().await.is_ok() && server.open_connections() > 0 {
+            tokio::task::yield_now().await;
         }
     };
     timeout(PATIENCE, trickle)
@@ -593,15 +595,15 @@ async fn an_answer_in_the_making_survives_the_stop() {
         ..Limits::default()
     };
     let server = Running::new(&pages, limits, None);
-    pages.set_open(false);
+    pages.close();
     let mut stream = server.connect().await;
     stream
         .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
         .await
         .unwrap();
-    exchange(&mut server.connect().await, "").await;
+    eventually(async || pages.waiting() == 1).await;
     server.stop.send(true).unwrap();
-    pages.set_open(true);
+    pages.open();
     assert!(until_end(&mut stream).await.ends_with("Text x"));
     timeout(PATIENCE, server.task)
         .await

@@ -25,6 +25,9 @@ use serde::Deserialize;
 
 use super::basic_auth::{Users, UsersError};
 
+#[cfg(test)]
+mod tests;
+
 /// Most bytes of the file and of each file it names.
 const FILE_BYTES: u64 = 1 << 20;
 
