@@ -198,6 +198,20 @@ async fn endless_answer_is_a_failure() {
 }
 
 #[tokio::test]
+async fn close_by_one_who_does_not_read_is_seen_while_writing() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let idler = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        stream
+    });
+    let error = deliver(&at(address, LONG), &flood()).await.unwrap_err();
+    assert!(matches!(error.cause, Cause::Closed), "{error}");
+    drop(idler.join().unwrap());
+}
+
+#[tokio::test]
 async fn short_answer_before_the_end_does_no_harm() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
