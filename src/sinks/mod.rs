@@ -7,6 +7,9 @@
 //! Invariant: no sink changes a number. Values are exact decimals from the cell to the last digit
 //! written; floating point is nowhere. Sinks open no file, read no clock and know nothing of log
 //! formats or rules: everything they say comes from a [`Summary`] and a stream.
+//!
+//! [`carbon`] is the one that sends: it brings to a live Graphite, minute by minute, under the same
+//! [`paths`], what the agent counts.
 
 pub mod carbon;
 pub mod csv;

@@ -318,7 +318,7 @@ impl Acceptor {
 }
 
 /// What reading gave.
-enum Read1 {
+enum Came {
     Some,
     Nothing,
     End,
@@ -358,9 +358,9 @@ impl Connection {
             let read = self.read(room);
             self.shared.process(&mut self.text);
             match read {
-                Read1::Gone => return,
-                Read1::End if mode != Mode::Open => return,
-                Read1::End | Read1::Some if mode == Mode::Open || mode == Mode::Slow => {
+                Came::Gone => return,
+                Came::End if mode != Mode::Open => return,
+                Came::End | Came::Some if mode == Mode::Open || mode == Mode::Slow => {
                     drop(self.shared.pause(self.shared.state()));
                 }
                 _ => {}
@@ -368,19 +368,19 @@ impl Connection {
         }
     }
 
-    fn read(&mut self, room: usize) -> Read1 {
+    fn read(&mut self, room: usize) -> Came {
         let mut buffer = vec![0; room];
         match self.stream.read(&mut buffer) {
-            Ok(0) => Read1::End,
+            Ok(0) => Came::End,
             Ok(length) => {
                 let read = buffer.get(..length).unwrap_or_default();
                 self.text.extend(read);
-                Read1::Some
+                Came::Some
             }
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                Read1::Nothing
+                Came::Nothing
             }
-            Err(_) => Read1::Gone,
+            Err(_) => Came::Gone,
         }
     }
 
@@ -390,8 +390,8 @@ impl Connection {
             let read = self.read(65536);
             self.text.clear();
             match read {
-                Read1::End if reset => return self.reset(),
-                Read1::End | Read1::Gone => return,
+                Came::End if reset => return self.reset(),
+                Came::End | Came::Gone => return,
                 _ if self.shared.state().stopping => return,
                 _ => {}
             }
@@ -400,7 +400,7 @@ impl Connection {
 
     /// Processes the lines of the first few bytes and wants no more.
     fn break_off(mut self, mode: Mode) {
-        while matches!(self.read(LITTLE), Read1::Nothing) {
+        while matches!(self.read(LITTLE), Came::Nothing) {
             if self.shared.state().stopping {
                 return;
             }

@@ -1,6 +1,6 @@
 //! The Graphite output: points to bytes, one delivery, and the loop of deliveries.
 //!
-//! [`encode`] makes bytes of points, [`deliver`] brings them to a carbon and says whether the carbon
+//! An [`Encoder`] makes bytes of points, [`deliver`] brings them to a carbon and says whether the carbon
 //! has read them, [`run`] takes one [`Job`] after the other from a [`Queue`].
 //!
 //! Invariant: at most one delivery to an output is under way, and it counts as delivered only when
