@@ -28,3 +28,51 @@ await_port() {
 format() {
     sed -n "s/^$2 *= *'\(.*\)'\$/\1/p" "$(dirname "$0")/../../parsers/$1.toml" | head -n 1
 }
+
+# await_url URL LOG: until it answers with success, 60 s at most
+await_url() {
+    local tries
+    for tries in $(seq 600); do
+        curl -fsS -m 5 -o /dev/null "$1" 2>/dev/null && return 0
+        read -r -t 0.1 <> <(:) || true
+    done
+    tail -5 "$2" >&2 || true
+    die "$1 does not answer"
+}
+
+# running FOLDER NAME: what FOLDER/NAME.pid names is alive and ours, for a number may have gone to another
+# process. Ours have their folder on the command line.
+running() {
+    local pid
+    [ -s "$1/$2.pid" ] || return 1
+    pid=$(cat "$1/$2.pid")
+    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$1/"
+}
+
+# launch FOLDER NAME COMMAND...: in the background, output to FOLDER/NAME.out, number to FOLDER/NAME.pid
+launch() {
+    local folder=$1 name=$2
+    shift 2
+    ! running "$folder" "$name" || die "$name already runs in $folder"
+    setsid "$@" </dev/null >>"$folder/$name.out" 2>&1 &
+    printf '%s\n' "$!" >"$folder/$name.pid"
+}
+
+# halt FOLDER NAME: TERM, and KILL after 10 s; a stopped process is continued, or it would not hear either
+halt() {
+    local pid tries
+    if running "$1" "$2"; then
+        pid=$(cat "$1/$2.pid")
+        kill -TERM "$pid"
+        kill -CONT "$pid"
+        for tries in $(seq 100); do
+            running "$1" "$2" || break
+            read -r -t 0.1 <> <(:) || true
+        done
+        ! running "$1" "$2" || kill -KILL "$pid"
+    fi
+    rm -f "$1/$2.pid"
+}
+
+# free PORT: nobody answers there yet, so that what answers later is ours
+free() { ! answers "$1" || die "port $1 is taken"; }
