@@ -255,6 +255,11 @@ fn configuration_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn operating_paper_shows_what_the_program_does() {
+    check("docs/operating.md");
+}
+
+#[test]
 fn every_paper_of_the_folder_is_checked() {
     let entries = fs::read_dir(root().join("docs")).expect("docs/ can be read");
     let names = entries.map(|entry| entry.expect("docs/ can be read").file_name());
@@ -265,7 +270,13 @@ fn every_paper_of_the_folder_is_checked() {
     papers.sort();
     assert_eq!(
         papers,
-        ["configuration.md", "parsers.md", "replay.md", "rules.md"]
+        [
+            "configuration.md",
+            "operating.md",
+            "parsers.md",
+            "replay.md",
+            "rules.md"
+        ]
     );
 }
 
