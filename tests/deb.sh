@@ -4,31 +4,12 @@
 # DPKG_ROOT set, so nothing of this machine is touched and nothing is started.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-PATH=$PATH:/usr/sbin:/sbin
-
-skip() { printf 'the package is not checked: %s\n' "$*"; exit 0; }
-fail() { printf 'deb.sh: %s\n' "$*" >&2; exit 1; }
-has() { command -v "$1" >/dev/null 2>&1; }
-
-has cargo-deb || skip "cargo-deb is missing (cargo install cargo-deb --locked)"
-for program in dpkg deb-systemd-helper systemd-sysusers systemd-tmpfiles; do
-    has "$program" || skip "$program is missing"
-done
-((EUID == 0)) || skip "dpkg installs for root only"
-
-target=${CARGO_TARGET_DIR:-target}
-if [[ -x $target/release/beacontail ]]; then
-    profile=()
-elif [[ -x $target/debug/beacontail ]]; then
-    profile=(--profile dev)
-else
-    skip "no program is built yet (cargo build)"
-fi
-
+. tests/package.sh
+what="the package is not checked"
+needs dpkg deb-systemd-helper systemd-sysusers systemd-tmpfiles
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cargo deb --no-build --strip "${profile[@]}" -o "$work/beacontail.deb" >"$work/made" 2>&1 ||
-    { cat "$work/made" >&2; fail "no package came out"; }
+make_package "$work"
 
 root=$work/root
 mkdir -p "$root/var/lib/dpkg/updates" "$root/var/lib/dpkg/info" "$root/etc" "$root/tmp"

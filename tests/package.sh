@@ -1,0 +1,29 @@
+# Sourced by deb.sh and booted.sh, which try the Debian package: makes it of the program that is built.
+PATH=$PATH:/usr/sbin:/sbin
+
+fail() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+# skip WHY: `what` is the sentence's beginning, set by the script
+skip() { printf '%s: %s\n' "${what:?}" "$*"; exit 0; }
+needs() {
+    local program
+    ((EUID == 0)) || skip "that needs root"
+    for program in "$@"; do
+        command -v "$program" >/dev/null 2>&1 || skip "$program is missing"
+    done
+    command -v cargo-deb >/dev/null 2>&1 || skip "cargo-deb is missing (cargo install cargo-deb --locked)"
+}
+
+# make_package FOLDER: FOLDER/beacontail.deb, of the release build, else of the debug build
+make_package() {
+    local target=${CARGO_TARGET_DIR:-target} program
+    for program in "$target/release/beacontail" "$target/debug/beacontail" ""; do
+        [[ ! -x $program ]] || break
+    done
+    [[ -n $program ]] || skip "no program is built yet (cargo build)"
+    # cargo-deb packs release builds only, so it gets a target folder in which ours is one.
+    mkdir -p "$1/target/release"
+    cp "$program" "$1/target/release/beacontail"
+    strip "$1/target/release/beacontail" 2>/dev/null || true
+    CARGO_TARGET_DIR=$1/target cargo deb --no-build --no-strip -o "$1/beacontail.deb" >"$1/made" 2>&1 ||
+        { cat "$1/made" >&2; fail "no package came out"; }
+}
