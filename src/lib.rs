@@ -19,3 +19,4 @@ pub mod rule;
 pub mod sinks;
 pub mod source;
 pub mod telemetry;
+pub mod store;
