@@ -107,6 +107,23 @@ pub(super) fn kind_text(kind: &Kind) -> String {
     }
 }
 
+/// The kind with this text; a count when there is none.
+pub(super) fn kind_from_text(text: &str) -> Kind {
+    match text.split(' ').next() {
+        Some("sum") => Kind::Sum,
+        Some("last") => Kind::Last,
+        Some("buckets") => {
+            let bounds = text.split(' ').skip(1).filter(|bound| !bound.is_empty());
+            Kind::Buckets(
+                bounds
+                    .filter_map(|bound| Decimal::parse(bound.as_bytes(), 0))
+                    .collect(),
+            )
+        }
+        _ => Kind::Count,
+    }
+}
+
 /// Label values as JSON, names sorted, so that one series has one text.
 pub(super) fn labels_text(metric: &Metric, labels: &[String]) -> String {
     let named: std::collections::BTreeMap<&str, &str> = metric
