@@ -44,7 +44,7 @@ pub(super) fn from_row(row: &Row<'_>, kind: &Kind) -> rusqlite::Result<Vec<u64>>
     if matches!(kind, Kind::Count) {
         let n: i64 = row.get(0)?;
         if let Some(word) = cell.first_mut() {
-            *word = u64::try_from(n).unwrap_or_default();
+            *word = u64::try_from(n).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, n))?;
         }
         return Ok(cell);
     }

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension as _, Transaction, params};
 
 use super::cell;
 use super::known::Known;
 use super::plan::{Batch, Committed, FileRow, GenerationState};
 use super::registry::SeriesRef;
 use super::{Store, StoreError};
-use crate::metrics::Metric;
 use crate::metrics::run::Merge;
+use crate::metrics::{Kind, Metric};
 
 impl Store {
     /// Adds a batch, or nothing of it. The result is to be applied to the registry that others see.
@@ -23,6 +23,7 @@ impl Store {
         self.write("commit a batch", |transaction, known, _| {
             let mut writing = Writing::new(transaction, known, batch.now_ms);
             writing.add_runs(batch.runs)?;
+            writing.add_windows()?;
             writing.add_totals(batch.totals)?;
             writing.set_windows(batch.windows_set)?;
             let (overflow, windows) = (writing.overflow, writing.windows);
@@ -48,6 +49,8 @@ struct Writing<'w, 't> {
     /// Records by metric that went to an `_other` series.
     overflow: BTreeMap<usize, u64>,
     windows: u64,
+    /// What minutes add: written in the order of the table, which is several times faster.
+    added: Vec<(i64, SeriesRef, Vec<u64>)>,
 }
 
 impl<'w, 't> Writing<'w, 't> {
@@ -59,6 +62,7 @@ impl<'w, 't> Writing<'w, 't> {
             now_ms,
             overflow: BTreeMap::new(),
             windows: 0,
+            added: Vec::new(),
         }
     }
 
@@ -77,7 +81,8 @@ impl<'w, 't> Writing<'w, 't> {
             let key = key.to_vec();
             while let Some(minute) = merge.next_point(&mut cell).map_err(unreadable)? {
                 if let Some(series) = self.count(&key, &cell)? {
-                    self.add_window(series, minute.div_euclid(60) * 60, &cell)?;
+                    let minute = minute.div_euclid(60) * 60;
+                    self.added.push((minute, series, cell.clone()));
                 }
             }
         }
@@ -122,52 +127,88 @@ impl<'w, 't> Writing<'w, 't> {
             if resolved.overflow {
                 self.note_overflow(resolved.series, cell);
             }
-            self.write_window(resolved.series, minute.div_euclid(60) * 60, cell, true)?;
+            let minute = minute.div_euclid(60) * 60;
+            let mut writer = WindowWriter::new(self.transaction)?;
+            self.windows += writer.write(self.known, resolved.series, minute, cell, true)?;
         }
         Ok(())
     }
 
-    fn add_window(&mut self, series: SeriesRef, minute: i64, cell: &[u64]) -> rusqlite::Result<()> {
-        self.write_window(series, minute, cell, false)
+    /// Adds to the windows what the runs held.
+    fn add_windows(&mut self) -> rusqlite::Result<()> {
+        let mut added = std::mem::take(&mut self.added);
+        added.sort_unstable_by_key(|&(minute, series, _)| (minute, series));
+        let mut writer = WindowWriter::new(self.transaction)?;
+        for (minute, series, cell) in added {
+            self.windows += writer.write(self.known, series, minute, &cell, false)?;
+        }
+        Ok(())
+    }
+}
+
+/// Statements that every window needs.
+struct WindowWriter<'w> {
+    transaction: &'w Transaction<'w>,
+    select: CachedStatement<'w>,
+    upsert: CachedStatement<'w>,
+    mark: CachedStatement<'w>,
+}
+
+impl<'w> WindowWriter<'w> {
+    fn new(transaction: &'w Transaction<'_>) -> rusqlite::Result<WindowWriter<'w>> {
+        Ok(WindowWriter {
+            transaction,
+            select: transaction.prepare_cached(WINDOW.select)?,
+            upsert: transaction.prepare_cached(WINDOW.upsert)?,
+            mark: transaction.prepare_cached(MARK)?,
+        })
     }
 
-    /// Adds to a window or sets it; a minute that has expired adds to its hour instead, and goes to no
-    /// output, where it would replace the whole value.
-    fn write_window(
+    /// Adds to a window or sets it, and gives the number of windows changed. A minute that has expired
+    /// adds to its hour instead, and goes to no output, where it would replace the whole value.
+    fn write(
         &mut self,
+        known: &Known,
         number: SeriesRef,
         minute: i64,
         cell: &[u64],
         set: bool,
-    ) -> rusqlite::Result<()> {
-        let known = &*self.known;
+    ) -> rusqlite::Result<u64> {
         let (Some(series), Some(&id), Some(kind)) = (
             known.registry.series.get(number),
             known.ids.get(number),
             known.kind(number),
         ) else {
-            return Ok(());
+            return Ok(0);
         };
-        let metric = series.metric;
-        let keeps = known.registry.metrics.get(metric);
+        let keeps = known.registry.metrics.get(series.metric);
         if !keeps.is_some_and(|metric| metric.windows) {
-            return Ok(());
+            return Ok(0);
         }
         if minute < known.floor {
-            return add_cell(self.transaction, &HOUR, (hour_of(minute), id), kind, cell);
+            add_cell(self.transaction, &HOUR, (hour_of(minute), id), kind, cell)?;
+            return Ok(0);
         }
-        if set {
-            put_cell(self.transaction, &WINDOW, (minute, id), kind, cell)?;
+        let before = if set {
+            None
         } else {
-            add_cell(self.transaction, &WINDOW, (minute, id), kind, cell)?;
+            self.select
+                .query_row((minute, id), |row| cell::from_row(row, kind))
+                .optional()?
+        };
+        let columns = match before {
+            Some(mut sum) => {
+                kind.add(&mut sum, cell);
+                cell::columns(kind, &sum)
+            }
+            None => cell::columns(kind, cell),
+        };
+        self.upsert
+            .execute(params![minute, id, columns.n, columns.sum, columns.cell])?;
+        for output in known.outputs_for(series.metric, minute) {
+            self.mark.execute(params![output, minute, id])?;
         }
-        self.windows += 1;
-        for output in known.outputs_for(metric, minute) {
-            self.transaction
-                .prepare_cached(MARK)?
-                .execute(params![output, minute, id])?;
-        }
-        Ok(())
+        Ok(1)
     }
 }
 
@@ -218,7 +259,7 @@ pub(super) fn read_cell(
     transaction: &Transaction<'_>,
     table: &CellTable,
     at: (i64, i64),
-    kind: &crate::metrics::Kind,
+    kind: &Kind,
 ) -> rusqlite::Result<Option<Vec<u64>>> {
     transaction
         .prepare_cached(table.select)?
@@ -230,7 +271,7 @@ fn put_cell(
     transaction: &Transaction<'_>,
     table: &CellTable,
     at: (i64, i64),
-    kind: &crate::metrics::Kind,
+    kind: &Kind,
     cell: &[u64],
 ) -> rusqlite::Result<()> {
     let columns = cell::columns(kind, cell);
@@ -244,7 +285,7 @@ pub(super) fn add_cell(
     transaction: &Transaction<'_>,
     table: &CellTable,
     at: (i64, i64),
-    kind: &crate::metrics::Kind,
+    kind: &Kind,
     cell: &[u64],
 ) -> rusqlite::Result<()> {
     match read_cell(transaction, table, at, kind)? {

@@ -240,9 +240,11 @@ pub(super) fn mark_since(
     )?;
     let mut windows =
         transaction.prepare_cached("SELECT minute, series FROM window WHERE minute >= ?1")?;
+    let heirs = known.heirs();
     let mut rows = windows.query([first])?;
     while let Some(row) = rows.next()? {
         let (minute, id): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let id = heirs.get(&id).copied().unwrap_or(id);
         let metric = known
             .refs
             .get(&id)

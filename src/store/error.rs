@@ -96,10 +96,9 @@ impl StoreError {
                 let path = path.to_string_lossy();
                 let path = path.escape_debug();
                 Some(format!(
-                    "move it aside: `mkdir -p {path}.damaged && mv {path}* {path}.damaged/` (the \
-                     folder itself will be named in an error and stay); totals, history and unsent \
-                     minutes in it are lost, logs are followed from their end; better: restore a \
-                     copy of the whole folder, that is exact"
+                    "stop the agent and put back a copy of the whole folder: that is exact. Without one \
+                     move `{path}`, `{path}-wal` and `{path}-shm` aside: totals begin at 0 again, history \
+                     and unsent minutes are lost, and logs are followed from their end"
                 ))
             }
             StoreError::Newer { .. } => Some(

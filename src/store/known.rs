@@ -94,6 +94,18 @@ impl Known {
         metrics.iter().position(|known| known.metric.name == name)
     }
 
+    /// Rows of earlier definitions, with the row of the same series under the present one.
+    pub(super) fn heirs(&self) -> HashMap<i64, i64> {
+        let mut heirs = HashMap::new();
+        for ((metric, labels), rows) in &self.ancestors {
+            let present = self.registry.find(*metric, labels);
+            if let Some(&id) = present.and_then(|series| self.ids.get(series)) {
+                heirs.extend(rows.iter().map(|&row| (row, id)));
+            }
+        }
+        heirs
+    }
+
     /// Adds a series that is in the database.
     pub(super) fn adopt(&mut self, id: i64, series: RegisteredSeries, now_ms: i64) -> SeriesRef {
         let counts = !series.is_silent(now_ms, self.registry.retention_ms);

@@ -78,6 +78,13 @@ pub(super) fn reopen(path: &Path, busy: Duration) -> Result<Connection, StoreErr
         });
     }
     let found = number(&connection, "user_version").map_err(of)?;
+    // Stores are complete before they have their name, so none has the version of an empty file.
+    if found < 1 {
+        return Err(StoreError::Damaged {
+            path: path.to_owned(),
+            detail: format!("its schema is {found}"),
+        });
+    }
     if found > VERSION {
         return Err(StoreError::Newer {
             path: path.to_owned(),
