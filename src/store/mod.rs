@@ -131,7 +131,7 @@ impl Store {
             .sum()
     }
 
-    /// Other settings, from now on.
+    /// Other settings, from now on; which series are silent is decided anew by [`Store::register`].
     pub fn set_options(&mut self, options: StoreOptions) {
         self.options = options;
     }

@@ -1,5 +1,6 @@
 //! The sentences of the store, one test each; the model and the damage have files of their own.
 
+mod bounds;
 mod damage;
 mod delivering;
 mod model;
@@ -286,73 +287,6 @@ fn declared_series_exist_at_0_and_never_leave() {
 }
 
 #[test]
-fn beyond_the_limit_only_undeclared_labels_become_other() {
-    let mut limited = metric("n_total", Kind::Count, &[Some(&["a", "b"]), None]);
-    limited.limit = 2;
-    let mut overflow = metric("beacontail_overflow_total", Kind::Count, &[None]);
-    overflow.labels = vec!["metric".to_owned()];
-    let mut fixture = Fixture::new(vec![plan(limited, 1), plan(overflow, 1)]);
-    fixture.count(
-        &[
-            (0, vec!["a", "1"], T, vec![1]),
-            (0, vec!["a", "2"], T, vec![1]),
-        ],
-        MS,
-    );
-    let committed = fixture.count(
-        &[
-            (0, vec!["a", "1"], T, vec![1]),
-            (0, vec!["a", "3"], T, vec![2]),
-            (0, vec!["a", "4"], T, vec![3]),
-            (0, vec!["b", "5"], T, vec![4]),
-        ],
-        MS,
-    );
-    assert_eq!(committed.overflow, [(0, 9)]);
-    assert_eq!(fixture.total(0, &["a", "_other"]), Some(vec![5]));
-    assert_eq!(fixture.total(0, &["b", "_other"]), Some(vec![4]));
-    assert_eq!(fixture.total(0, &["a", "1"]), Some(vec![2]));
-    assert_eq!(fixture.total(1, &["n_total"]), Some(vec![9]));
-    assert_eq!(fixture.rows("SELECT sum(n) FROM window"), [12]);
-}
-
-#[test]
-fn a_label_has_a_limit_of_its_own() {
-    let mut limited = metric("n_total", Kind::Count, &[None, None]);
-    limited.label_limits = vec![(1, 1)];
-    let mut fixture = Fixture::new(vec![plan(limited, 1)]);
-    fixture.count(
-        &[
-            (0, vec!["a", "1"], T, vec![1]),
-            (0, vec!["a", "2"], T, vec![1]),
-            (0, vec!["b", "1"], T, vec![1]),
-            (0, vec!["b", "3"], T, vec![1]),
-        ],
-        MS,
-    );
-    assert_eq!(fixture.shown(0, MS), ["a,1", "a,_other", "b,1", "b,_other"]);
-}
-
-#[test]
-fn a_silent_series_frees_its_slot_and_returns_at_its_total() {
-    let mut limited = metric("n_total", Kind::Count, &[None]);
-    limited.limit = 1;
-    let mut fixture = Fixture::new(vec![plan(limited, 1)]);
-    fixture.count(&[(0, vec!["a"], T, vec![5])], MS);
-    fixture.count(&[(0, vec!["b"], T, vec![1])], MS);
-    assert_eq!(fixture.shown(0, MS), ["_other", "a"]);
-    let later = MS + (options().retention + 1) * 1000;
-    assert_eq!(fixture.shown(0, later), Vec::<String>::new());
-    fixture.count(&[(0, vec!["c"], T + 700_000, vec![1])], later);
-    fixture.count(&[(0, vec!["a"], T + 700_000, vec![1])], later);
-    assert_eq!(fixture.shown(0, later), ["_other", "c"]);
-    let last = later + (options().retention + 1) * 1000;
-    fixture.count(&[(0, vec!["a"], T + 1_400_000, vec![1])], last);
-    assert_eq!(fixture.shown(0, last), ["a"]);
-    assert_eq!(fixture.total(0, &["a"]), Some(vec![6]));
-}
-
-#[test]
 fn positions_come_back_as_they_were_given() {
     let mut fixture = Fixture::new(vec![beacons()]);
     let generation = |id, state| GenerationRow {
@@ -402,54 +336,6 @@ fn positions_come_back_as_they_were_given() {
     fixture.restart();
     assert_eq!(fixture.store().files(0).unwrap(), [row(b"/a\xff", all)]);
     assert_eq!(fixture.store().watermark(0).unwrap(), Some(T));
-}
-
-#[test]
-fn expired_windows_become_hours_and_later_ones_add_to_them() {
-    let mut fixture = Fixture::new(vec![beacons()]);
-    let point = |minute: i64| (0, vec!["x"], T + minute * 60, vec![1]);
-    fixture.count(&[point(0), point(59), point(60), point(61)], MS);
-    let later = (T + 61 * 60 + options().retention) * 1000;
-    let tidied = fixture.store().tidy(later).unwrap();
-    assert_eq!(
-        (tidied.windows, tidied.unsent, tidied.more),
-        (3, vec![(0, 3)], false)
-    );
-    assert_eq!(fixture.rows("SELECT n FROM hour ORDER BY hour"), [2, 1]);
-    assert_eq!(fixture.rows("SELECT n FROM window"), [1]);
-    fixture.count(&[point(0), point(61)], later);
-    assert_eq!(fixture.rows("SELECT n FROM hours ORDER BY time"), [3, 1]);
-    assert_eq!(fixture.rows("SELECT n FROM window"), [2]);
-    assert_eq!(fixture.rows("SELECT minute FROM pending"), [T + 61 * 60]);
-    fixture
-        .store()
-        .tidy((T + 3600 + options().rollups) * 1000)
-        .unwrap();
-    assert_eq!(fixture.rows("SELECT hour FROM hour"), [T + 3600]);
-}
-
-#[test]
-fn the_oldest_windows_give_way_to_the_size() {
-    let mut fixture = Fixture::new(vec![beacons()]);
-    let names: Vec<String> = (0..200).map(|n| format!("node{n}")).collect();
-    for minute in 0..60 {
-        let points: Vec<_> = names
-            .iter()
-            .map(|n| (0, vec![n.as_str()], T + minute * 60, vec![1]))
-            .collect();
-        fixture.count(&points, MS);
-    }
-    let mut small = options();
-    small.max_bytes = 400_000;
-    fixture.store().set_options(small);
-    while fixture.store().tidy(MS).unwrap().more {}
-    let left = fixture.rows("SELECT DISTINCT minute FROM window");
-    assert!(!left.is_empty() && left.len() < 60);
-    assert_eq!(*left.last().unwrap(), T + 59 * 60);
-    let all = "SELECT (SELECT sum(n) FROM window) + (SELECT sum(n) FROM hour)";
-    assert_eq!(fixture.rows(all), [12_000]);
-    let pages = fixture.rows("PRAGMA page_count")[0];
-    assert!(pages * 4096 <= 500_000, "{pages} pages");
 }
 
 #[test]

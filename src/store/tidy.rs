@@ -18,6 +18,10 @@ use crate::metrics::Kind;
 /// Windows that one transaction expires, about.
 const CHUNK: u64 = 20_000;
 
+/// Seconds before the newest window that stay, however large the store: what is counted at this moment
+/// can still be sent when something else fills the file.
+const SPARED: i64 = 900;
+
 /// Free pages given back to the file system at a time.
 const VACUUM: u32 = 2_000;
 
@@ -42,9 +46,10 @@ impl Store {
             tidying.shrink(options.max_bytes)?;
             tidying.count_unsent(now_ms)
         })?;
-        let connection = self.reading()?;
-        vacuum(connection)
-            .map_err(|source| StoreError::of(&self.path, "shrink the store", source))?;
+        let freed = vacuum(self.reading()?);
+        // The delta is lost with the error, so everybody has to read anew.
+        self.stale = freed.is_err();
+        freed.map_err(|source| StoreError::of(&self.path, "shrink the store", source))?;
         Ok(tidied)
     }
 }
@@ -175,15 +180,21 @@ impl Tidying<'_, '_> {
         Ok(())
     }
 
-    /// Expires the oldest minutes, and when there are none the oldest hours, until the content fits.
+    /// Expires the oldest minutes, and when only the newest are left the oldest hours, until the content
+    /// fits.
     fn shrink(&mut self, max_bytes: u64) -> rusqlite::Result<()> {
         let start = self.done.windows;
+        let newest: Option<i64> = self
+            .transaction
+            .prepare_cached("SELECT max(minute) FROM window")?
+            .query_row([], |row| row.get(0))?;
+        let spared = newest.map_or(i64::MAX, |newest| newest.saturating_sub(SPARED));
         while self.used()? > max_bytes {
             if self.done.windows >= start + CHUNK || self.done.hours >= CHUNK {
                 self.done.more = true;
                 break;
             }
-            if let Some(minute) = self.oldest()? {
+            if let Some(minute) = self.oldest()?.filter(|&minute| minute < spared) {
                 self.end_minute(minute)?;
                 continue;
             }
