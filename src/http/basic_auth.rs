@@ -191,7 +191,7 @@ pub(super) mod made {
             let at = usize::from_str_radix(&format!("{six:0<6}"), 2).unwrap();
             text.push(char::from(ALPHABET[at]));
         }
-        while text.len() % 4 > 0 {
+        while !text.len().is_multiple_of(4) {
             text.push('=');
         }
         text

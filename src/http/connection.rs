@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::room::Guest;
-use super::routes::Routes;
+use super::routes::{Permit, Routes};
 use super::server::Limits;
 
 /// Answers the requests of one client until it leaves, its time is over, or the server stops.
@@ -95,7 +95,9 @@ async fn answer(
     guest: Arc<Guest>,
 ) -> Result<Response<Answer>, std::convert::Infallible> {
     guest.asked();
-    let response = routes.answer(request).await;
+    let mut response = routes.answer(request).await;
+    // Not in the body: hyper drops that once it holds the last bytes, before they are sent.
+    guest.hold(response.extensions_mut().remove::<Permit>());
     Ok(response.map(|body| Answer { body, guest }))
 }
 

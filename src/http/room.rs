@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::routes::Permit;
 use super::server::Limits;
 
 /// The seats.
@@ -30,6 +31,8 @@ struct Seated {
 #[derive(Debug)]
 pub(super) struct Guest {
     state: Mutex<State>,
+    /// For the text that is being sent.
+    permit: Mutex<Option<Permit>>,
     /// Rung when the seat is taken away.
     pub(super) leave: Notify,
 }
@@ -134,6 +137,7 @@ impl Guest {
         };
         Guest {
             state: Mutex::new(state),
+            permit: Mutex::default(),
             leave: Notify::new(),
         }
     }
@@ -166,6 +170,11 @@ impl Guest {
         locked(&self.state).finished = true;
     }
 
+    /// Keeps a permit until all is sent.
+    pub(super) fn hold(&self, permit: Option<Permit>) {
+        *locked(&self.permit) = permit;
+    }
+
     /// The client took bytes.
     pub(super) fn took(&self) {
         locked(&self.state).stalled = None;
@@ -185,6 +194,8 @@ impl Guest {
             state.phase = Phase::Waiting;
             state.since = now;
             state.idle_since = now;
+            drop(state);
+            self.hold(None);
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Before any page: the password where one is wanted, then the method, then that there is no body.
 //! Pages are made on threads that may block; the lock that a page takes is released before the
-//! first byte is sent.
+//! first byte is sent. Texts of `/metrics` are large, so there are only so many at a time: the permit
+//! for one travels with the answer, and is given back when its last byte is sent.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use flate2::write::GzEncoder;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::{Exposition, WebConfig, negotiation};
@@ -66,10 +68,17 @@ pub struct NotReady(pub String);
 pub(super) struct Routes {
     router: Router,
     web: Option<Arc<WebConfig>>,
+    permits: Arc<Semaphore>,
 }
 
+/// Among the extensions of an answer that has a text of `/metrics`.
+#[derive(Clone, Debug)]
+pub(super) struct Permit(
+    #[expect(dead_code, reason = "is given back when dropped")] Arc<OwnedSemaphorePermit>,
+);
+
 impl Routes {
-    pub(super) fn new(pages: Arc<dyn Pages>, web: Option<Arc<WebConfig>>) -> Routes {
+    pub(super) fn new(pages: Arc<dyn Pages>, web: Option<Arc<WebConfig>>, texts: usize) -> Routes {
         let router = Router::new()
             .route("/", get(async || INDEX))
             .route("/metrics", get(metrics))
@@ -77,21 +86,38 @@ impl Routes {
             .route("/-/ready", get(ready))
             .fallback(async || (StatusCode::NOT_FOUND, "there is no such page\n"))
             .with_state(pages);
-        Routes { router, web }
+        Routes {
+            router,
+            web,
+            permits: Arc::new(Semaphore::new(texts)),
+        }
     }
 
     /// Answers a request, whatever it is.
     pub(super) async fn answer(self, request: hyper::Request<Incoming>) -> Response {
         let mut response = match self.refusal(&request).await {
             Some(refusal) => refusal,
-            None => match TowerToHyperService::new(self.router).call(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            },
+            None => self.page(request).await,
         };
         response
             .headers_mut()
             .extend(ALWAYS.map(|(name, value)| (Some(name), value)));
+        response
+    }
+
+    async fn page(self, request: hyper::Request<Incoming>) -> Response {
+        let permit = match request.uri().path() {
+            // Never closed, so there is always a permit in the end.
+            "/metrics" => self.permits.acquire_owned().await.ok(),
+            _ => None,
+        };
+        let mut response = match TowerToHyperService::new(self.router).call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        if let Some(permit) = permit {
+            response.extensions_mut().insert(Permit(Arc::new(permit)));
+        }
         response
     }
 

@@ -35,8 +35,10 @@ pub struct Limits {
     pub stop: Duration,
     /// Before the next attempt when a connection cannot be accepted.
     pub pause: Duration,
-    /// Bytes of a head.
+    /// Bytes of a head; not below 8 KiB.
     pub head_bytes: usize,
+    /// Texts of `/metrics` in memory at the same time; the next request waits for one to be sent.
+    pub pages: usize,
     /// Connections at the same time.
     pub connections: usize,
 }
@@ -51,6 +53,7 @@ impl Default for Limits {
             stop: Duration::from_secs(1),
             pause: Duration::from_millis(100),
             head_bytes: 16 << 10,
+            pages: 16,
             connections: 64,
         }
     }
@@ -122,7 +125,7 @@ impl Server {
     ) -> Result<(), ServerError> {
         let web = web.map(Arc::new);
         let served = Served {
-            routes: Routes::new(pages, web.clone()),
+            routes: Routes::new(pages, web.clone(), self.limits.pages),
             web,
             room: Room::new(self.limits.clone()),
             stop: stop.clone(),

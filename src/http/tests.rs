@@ -54,7 +54,7 @@ impl Fixed {
         self.changed.notify_all();
     }
 
-    fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.gate.lock().unwrap().waiting
     }
 }
@@ -131,7 +131,7 @@ impl Running {
     }
 
     /// Connections of the server that are open, from the kernel's table.
-    fn open_connections(&self) -> usize {
+    pub(super) fn open_connections(&self) -> usize {
         const LISTENING: &str = "0A";
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
         let port = format!(":{:04X}", self.address.port());
@@ -522,6 +522,37 @@ async fn who_never_reads_loses_the_connection() {
     eventually(async || server.ask("GET /-/ready", "").await.ends_with("ready\n")).await;
     drop(stream);
     eventually(async || server.open_connections() == 0).await;
+}
+
+#[tokio::test]
+async fn texts_that_are_not_read_do_not_pile_up() {
+    let pages = Arc::new(Fixed::new(&"x".repeat(32 << 20)));
+    let limits = Limits {
+        pages: 1,
+        ..Limits::default()
+    };
+    let server = Running::new(&pages, limits, None);
+    let mut first = server.connect().await;
+    first
+        .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    first.read_u8().await.unwrap();
+    let second = tokio::spawn({
+        let mut stream = server.connect().await;
+        async move {
+            stream
+                .write_all(b"GET /metrics HTTP/1.0\r\n\r\n")
+                .await
+                .unwrap();
+            until_end(&mut stream).await
+        }
+    });
+    exchange(&mut server.connect().await, "").await;
+    assert_eq!(pages.waiting(), 1, "the second text is not made");
+    drop(first);
+    assert!(second.await.unwrap().ends_with("xxx"));
+    server.is_served().await;
 }
 
 #[tokio::test]

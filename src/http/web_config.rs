@@ -242,13 +242,17 @@ fn parse(path: &Path, text: &[u8]) -> Result<Written, WebConfigError> {
     }
     serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map(|place| (place.line(), place.column()));
-        fault(place, without_values(&error.without_snippet().to_string()))
+        fault(place, told(&error.without_snippet().to_string()))
     })
 }
 
-/// A message of the parser without what it quotes of the file: `invalid type: string "secret",
+/// A message of the parser without the place, which we tell ourselves, without its options, which
+/// nobody can set here, and without what it quotes of the file: `invalid type: string "secret",
 /// expected a map` may stand where a password does.
-fn without_values(message: &str) -> String {
+fn told(message: &str) -> String {
+    let end = [" at line ", ", set DuplicateKeyPolicy"].map(|rest| message.find(rest));
+    let end = end.into_iter().flatten().min().unwrap_or(message.len());
+    let message = message.get(..end).unwrap_or(message);
     match message.rsplit_once(", expected ") {
         Some((what, expected)) if what.starts_with("invalid ") => {
             let end = what.find(['"', '`']).unwrap_or(what.len());

@@ -241,20 +241,20 @@ fn an_empty_file_asks_for_nothing() {
     }
 }
 
+/// The message for a file, from the name of the file it is about.
+fn mistake(text: &str, secret: &str) -> String {
+    let error = Folder::new(text).open().unwrap_err();
+    let shown = super::chain(&error);
+    assert!(
+        !shown.contains("hunter2") && !shown.contains(secret),
+        "{shown}"
+    );
+    shown.rsplit_once('/').unwrap().1.to_owned()
+}
+
 #[test]
-fn mistakes_are_told_with_their_place_and_without_secrets() {
+fn mistakes_in_the_text_are_told_with_their_place_and_without_secrets() {
     let secret = hash("x");
-    let shown = |text: &str| {
-        let error = Folder::new(text).open().unwrap_err();
-        let shown = super::chain(&error);
-        assert!(
-            !shown.contains("hunter2") && !shown.contains(&secret),
-            "{shown}"
-        );
-        let (_, rest) = shown.split_once("/").unwrap();
-        rest.rsplit_once('/')
-            .map_or(rest.to_owned(), |(_, rest)| rest.to_owned())
-    };
     for (text, expected) in [
         (
             format!("# web\nbasic_auth_user:\n  anna: {secret}\n"),
@@ -270,9 +270,51 @@ fn mistakes_are_told_with_their_place_and_without_secrets() {
             "web.yml`:2:9: ",
         ),
         (
+            "basic_auth_users: [hunter2]\n".to_owned(),
+            "web.yml`:1:19: ",
+        ),
+        (
+            "basic_auth_users: {anna: !!int hunter2}\n".to_owned(),
+            "web.yml`:1:",
+        ),
+        (
+            "basic_auth_users: {anna: !!binary hunter2}\n".to_owned(),
+            "web.yml`:1:",
+        ),
+        (
+            "basic_auth_users: {<<: hunter2}\n".to_owned(),
+            "web.yml`:1:",
+        ),
+        (
+            "basic_auth_users: {{hunter2: 1}: 2}\n".to_owned(),
+            "web.yml`:1:",
+        ),
+        ("hunter2\n".to_owned(), "web.yml`:1:1: "),
+        (
+            "basic_auth_users: {anna: 'hunter2\n".to_owned(),
+            "web.yml`:1:",
+        ),
+        (
+            "basic_auth_users: {anna: *hunter2}\n".to_owned(),
+            "web.yml`:1:26",
+        ),
+        (
+            "tls_server_config: {cert_file: {hunter2: 1}}\n".to_owned(),
+            "web.yml`:1:32",
+        ),
+        (
             format!("basic_auth_users:\n  anna: {secret}\n  anna: {secret}\n"),
             "web.yml`:3:3: ",
         ),
+    ] {
+        let shown = mistake(&text, &secret);
+        assert!(shown.starts_with(expected), "{text}\n{shown}\n{expected}");
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_had_are_named() {
+    for (text, expected) in [
         (
             "basic_auth_users: {anna: hunter2}\n".to_owned(),
             "web.yml`: what stands for user `anna` is no bcrypt hash",
@@ -322,9 +364,29 @@ fn mistakes_are_told_with_their_place_and_without_secrets() {
             "web.yml`: `client_ca_file` is missing",
         ),
     ] {
-        let shown = shown(&text);
-        assert!(shown.contains(expected), "{text}\n{shown}\n{expected}");
+        let shown = mistake(&text, "hunter2");
+        assert!(shown.starts_with(expected), "{text}\n{shown}\n{expected}");
     }
+}
+
+#[tokio::test]
+async fn who_never_reads_loses_the_encrypted_connection_as_well() {
+    let folder = Folder::new(TLS);
+    let pages = Arc::new(Fixed::new(&"x".repeat(32 << 20)));
+    let limits = Limits {
+        write: std::time::Duration::from_millis(150),
+        ..Limits::default()
+    };
+    let server = Running::new(&pages, limits, Some(folder.open().unwrap()));
+    let mut stream = encrypted(&server, None).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request)
+        .await
+        .unwrap();
+    eventually(async || pages.waiting() == 1).await;
+    // What lies in the kernel's buffers is less than the text.
+    eventually(async || server.open_connections() == 0).await;
+    assert!(until_end(&mut stream).await.len() < 32 << 20);
 }
 
 #[test]
