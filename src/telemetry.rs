@@ -555,4 +555,13 @@ mod tests {
         ));
         assert!(has(&telemetry, "beacontail_store_commit_seconds_count 2"));
     }
+
+    #[test]
+    fn what_other_crates_record_is_shown_once_installed_and_only_once() {
+        let telemetry = Telemetry::install("1", 0.0).unwrap();
+        metrics::counter!("other_total", "log" => "never configured").increment(2);
+        assert!(has(&telemetry, "other_total{log=\"never configured\"} 2"));
+        let again = Telemetry::install("1", 0.0);
+        assert!(matches!(again, Err(TelemetryError::Installed)));
+    }
 }

@@ -19,7 +19,7 @@ use super::{Exposition, Limits, NotReady, Pages, Server, ServerError, WebConfig}
 
 /// Longer than anything takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-const SHORT: Duration = Duration::from_millis(150);
+const SHORT: Duration = Duration::from_millis(500);
 
 /// Pages with a fixed text, which may have to wait for a gate to open.
 pub(super) struct Fixed {
@@ -650,4 +650,46 @@ fn a_port_that_is_taken_is_an_error_with_its_address() {
     let taken = first.addresses()[0];
     let error = Server::bind(&[any, taken]).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot listen on `{taken}`"));
+}
+
+/// In a process of its own: the limit is the process'.
+#[tokio::test]
+#[ignore = "takes its process' descriptors away; `running_out_of_descriptors_is_survived` runs it"]
+async fn starved() {
+    let limits = Limits {
+        head: PATIENCE,
+        ..Limits::default()
+    };
+    let server = Running::plain(limits);
+    server.is_served().await;
+    let few = rustix::process::Rlimit {
+        current: Some(48),
+        maximum: Some(48),
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
+    let mut clients = Vec::new();
+    while let Ok(client) = TcpStream::connect(server.address).await {
+        clients.push(client);
+    }
+    // Somebody who is idle has to go, so that the others can be accepted.
+    assert_eq!(until_end(&mut clients[0]).await, "");
+    drop(clients);
+    eventually(async || TcpStream::connect(server.address).await.is_ok()).await;
+    server.is_served().await;
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "runs this very program")]
+fn running_out_of_descriptors_is_survived() {
+    let this = std::env::current_exe().unwrap();
+    let mut command = std::process::Command::new(this);
+    let output = command
+        .args(["--exact", "http::tests::starved", "--ignored"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
 }
