@@ -36,10 +36,10 @@ pub(super) struct Users {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsersError {
     /// Not of the form `$2y$10$…`.
-    #[error("what stands for user `{0}` is no bcrypt hash (`htpasswd -nBC 10 \"\"` makes one)")]
+    #[error("what stands for user `{}` is no bcrypt hash (`htpasswd -nBC 10 \"\"` makes one)", .0.escape_debug())]
     NoHash(String),
     /// Too cheap to protect anything, or so dear that a request takes minutes.
-    #[error("the hash of user `{user}` has cost {cost}, where 4 to 16 can be used")]
+    #[error("the hash of user `{}` has cost {cost}, where 4 to 16 can be used", .user.escape_debug())]
     Cost {
         /// The user.
         user: String,

@@ -35,7 +35,7 @@ const FILE_BYTES: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum WebConfigError {
     /// It, or a file it names, cannot be read.
-    #[error("`{}`: cannot be read", .path.display())]
+    #[error("`{}`: cannot be read", shown(.path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum WebConfigError {
         error: io::Error,
     },
     /// It is no YAML, or has settings that we do not know.
-    #[error("`{}`:{line}:{column}: {message}", .path.display())]
+    #[error("`{}`:{line}:{column}: {message}", shown(.path))]
     Parse {
         /// The file.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum WebConfigError {
         message: String,
     },
     /// Settings contradict each other, or ask for what is not offered.
-    #[error("`{}`: {message}", .path.display())]
+    #[error("`{}`: {message}", shown(.path))]
     Setting {
         /// The file.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum WebConfigError {
         message: String,
     },
     /// A password's hash cannot be used.
-    #[error("`{}`: {error}", .path.display())]
+    #[error("`{}`: {error}", shown(.path))]
     Users {
         /// The file.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum WebConfigError {
         error: UsersError,
     },
     /// No certificate or key in a file that should hold one.
-    #[error("`{}`: holds no {what} in PEM form", .path.display())]
+    #[error("`{}`: holds no {what} in PEM form", shown(.path))]
     Pem {
         /// The certificate's or key's file.
         path: PathBuf,
@@ -80,7 +80,7 @@ pub enum WebConfigError {
         what: &'static str,
     },
     /// Certificate and key cannot be used together.
-    #[error("`{}`: this certificate cannot be used with its key", .path.display())]
+    #[error("`{}`: this certificate cannot be used with its key", shown(.path))]
     Certificate {
         /// The certificate's file.
         path: PathBuf,
@@ -89,7 +89,7 @@ pub enum WebConfigError {
         error: rustls::Error,
     },
     /// The authorities for clients cannot be used.
-    #[error("`{}`: these authorities cannot be used", .path.display())]
+    #[error("`{}`: these authorities cannot be used", shown(.path))]
     Authorities {
         /// The authorities' file.
         path: PathBuf,
@@ -154,7 +154,10 @@ impl WebConfig {
         let mut seen = Seen::new();
         let current = match load(&self.path, &mut seen) {
             Ok(loaded) => {
-                tracing::info!(path = %self.path.display(), "the web configuration has changed and is in use");
+                tracing::info!(
+                    path = shown(&self.path),
+                    "the web configuration has changed and is in use"
+                );
                 Arc::new(loaded)
             }
             Err(error) => {
@@ -388,6 +391,11 @@ fn read(path: &Path, seen: &mut Seen) -> Result<Vec<u8>, WebConfigError> {
         path: path.to_owned(),
         error,
     })
+}
+
+/// A path for people: what could move a terminal's cursor is escaped.
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().escape_debug().to_string()
 }
 
 /// An error and its causes in one line.

@@ -274,6 +274,10 @@ fn mistakes_in_the_text_are_told_with_their_place_and_without_secrets() {
             "web.yml`:1:19: ",
         ),
         (
+            "\"\\e[31m\": 1\n".to_owned(),
+            "web.yml`:1:1: unknown field `\\u{1b}[31m`",
+        ),
+        (
             "basic_auth_users: {anna: !!int hunter2}\n".to_owned(),
             "web.yml`:1:",
         ),
