@@ -5,12 +5,12 @@
 //! an absent one.
 //!
 //! A reload may take logs, outputs and databases away, and their gauges must go with them, while
-//! the counters of those that stay go on. The `metrics` crate cannot forget a series, and a recorder for
-//! each configuration would split counters between handles of the old one and of the new. So there is one recorder
-//! for the life of the process, and [`Telemetry::configure`] says which label values are
-//! live; [`Telemetry::render`] leaves lines of others out. A handle that outlives its log
-//! writes where nobody looks. A log that comes back finds its counters where they were, which is
-//! what a counter is for, and its gauges at 0.
+//! the counters of those that stay go on. The `metrics` crate cannot forget a series, and a
+//! recorder for each configuration would split counters between handles of the old one and of the
+//! new. So there is one recorder for the life of the process, and [`Telemetry::configure`] says
+//! which label values are live; [`Telemetry::render`] leaves lines of others out. A handle that
+//! outlives its log writes where nobody looks. A log that comes back finds its counters where they
+//! were, which is what a counter is for, and its gauges at 0.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,15 +1,15 @@
 //! Passwords: RFC 7617 credentials against bcrypt hashes.
 //!
 //! bcrypt is slow by intent, and a scraper asks with each scrape. A password that was right once is
-//! therefore remembered, as a keyed digest that is of no use elsewhere, for as long as the file is unchanged. Wrong
-//! ones are not remembered: there are at most as many digests as users, and nobody can push another's
-//! out. One hash is computed at a time, so that guesses cannot take all processors; a remembered password
-//! does not wait for its turn.
+//! therefore remembered, as a keyed digest that is of no use elsewhere, for as long as the file is
+//! unchanged. Wrong ones are not remembered: there are at most as many digests as users, and nobody
+//! can push another's out. One hash is computed at a time, so that guesses cannot take all
+//! processors; a remembered password does not wait for its turn.
 //!
 //! Invariant: no password is kept, and none is ever part of a message. A user who does not exist
 //! costs as much time as one who does.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,8 @@ pub(super) struct Users {
     hashes: BTreeMap<String, String>,
     nobody: String,
     key: [u8; 32],
-    admitted: Mutex<HashSet<[u8; 32]>>,
+    /// By user. One for each: bcrypt stops reading at 72 bytes, so a user has many right passwords.
+    admitted: Mutex<HashMap<String, [u8; 32]>>,
     turn: Mutex<()>,
 }
 
@@ -95,28 +96,28 @@ impl Users {
         };
         let (user, password) = plain.split_at(colon);
         let password = password.get(1..).unwrap_or_default();
-        let hash = std::str::from_utf8(user)
-            .ok()
-            .and_then(|user| self.hashes.get(user));
+        let user = std::str::from_utf8(user).unwrap_or_default();
+        let hash = self.hashes.get(user);
         let digest = self.digest(&plain);
-        if hash.is_some() && locked(&self.admitted).contains(&digest) {
+        let is_known = || locked(&self.admitted).get(user) == Some(&digest);
+        if is_known() {
             return true;
         }
         let _turn = locked(&self.turn);
         // Somebody with the same password may have had the turn before.
-        if hash.is_some() && locked(&self.admitted).contains(&digest) {
+        if is_known() {
             return true;
         }
         let matches = bcrypt::verify(password, hash.unwrap_or(&self.nobody)).unwrap_or(false);
         let admitted = matches && hash.is_some();
         if admitted {
-            locked(&self.admitted).insert(digest);
+            locked(&self.admitted).insert(user.to_owned(), digest);
         }
         admitted
     }
 
-    /// A digest of user, colon and password. SHA-256 with the key in front can be lengthened by who knows a
-    /// digest; none ever leaves this process.
+    /// A digest of user, colon and password. SHA-256 with the key in front can be lengthened by who
+    /// knows a digest; none ever leaves this process.
     fn digest(&self, plain: &[u8]) -> [u8; 32] {
         let digest = Sha256::new().chain_update(self.key).chain_update(plain);
         digest.finalize().into()
@@ -252,6 +253,16 @@ mod tests {
             2,
             "wrong ones are not remembered"
         );
+    }
+
+    #[test]
+    fn many_right_passwords_are_one_memory() {
+        let long = "x".repeat(72);
+        let users = users(&[("anna", &long)]);
+        for n in 0..9 {
+            assert!(admits(&users, &basic("anna", &format!("{long}{n}"))));
+        }
+        assert_eq!(locked(&users.admitted).len(), 1);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! One connection, from its first byte to its last, watched at its edge.
 //!
 //! hyper's own time-out for heads begins with the last answer, so it would end a connection that a
-//! scraper keeps for the next scrape, and it has none for clients that do not read. So the
-//! stream is wrapped: the wrapper tells the [`Guest`] what it sees, and the guest's deadline ends the connection.
-//! Everything happens inside one task: who is sent away, leaves no task and no descriptor behind.
+//! scraper keeps for the next scrape, and it has none for clients that do not read. So the stream
+//! is wrapped: the wrapper tells the [`Guest`] what it sees, and the guest's deadline ends the
+//! connection. Everything happens inside one task: who is sent away, leaves no task and no
+//! descriptor behind.
 
 use std::future::poll_fn;
 use std::io;
@@ -69,8 +70,8 @@ pub(super) async fn serve<S>(
     .await;
 }
 
-/// Ends when the guest has to go. The deadline is read anew at each poll of the task, which is to say after
-/// each event of the connection.
+/// Ends when the guest has to go. The deadline is read anew at each poll of the task, which is to
+/// say after each event of the connection.
 async fn overdue(guest: &Guest, limits: &Limits) {
     let mut leave = pin!(guest.leave.notified());
     let mut deadline = guest.deadline(limits);

@@ -1,9 +1,9 @@
 //! Totals and the process' health as one exposition: the text format 0.0.4, or OpenMetrics 1.0.
 //!
-//! Pure: values in, text out. Families stand in the order of their names and series in the order
-//! of their labels, so that two renderings of the same values are the same bytes. A series has the same name
-//! and labels in both formats; bounds of buckets are written as OpenMetrics wants them in both, for
-//! Prometheus takes `le="1"` and `le="1.0"` for different series.
+//! Pure: values in, text out. Families stand in the order of their names and series in the order of
+//! their labels, so that two renderings of the same values are the same bytes. A series has the
+//! same name and labels in both formats; bounds of buckets are written as OpenMetrics wants them in
+//! both, for Prometheus takes `le="1"` and `le="1.0"` for different series.
 //!
 //! OpenMetrics tells more: `# UNIT`, and `_created` with the time from which a series counts.
 

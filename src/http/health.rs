@@ -116,8 +116,8 @@ fn block(name: &str, family: Read<'_>, format: Exposition) -> (String, String) {
     } else {
         name
     };
-    // A counter that another crate named without `_total` gets it: OpenMetrics has no other counters,
-    // and the name must not depend on the format.
+    // A counter that another crate named without `_total` gets it: OpenMetrics has no other
+    // counters, and the name must not depend on the format.
     let shown = if counter {
         format!("{base}_total")
     } else {

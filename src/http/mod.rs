@@ -1,8 +1,8 @@
 //! What the daemon shows over HTTP: `/metrics`, `/-/healthy` and `/-/ready`, and nothing else.
 //!
 //! `exposition` turns totals into text and knows no socket; `server` holds the sockets and knows no
-//! metric; [`Pages`] is what stands between them. `web_config` brings TLS and passwords from a file in
-//! Prometheus' format.
+//! metric; [`Pages`] is what stands between them. `web_config` brings TLS and passwords from a file
+//! in Prometheus' format.
 //!
 //! Invariant: whatever a client sends or leaves unsent costs a bounded time and a bounded amount
 //! of memory. No file and no directory is ever served.

@@ -1,4 +1,5 @@
-//! What a client would rather have: RFC 9110, sections 12.5.1 and 12.5.3, as far as scrapers use them.
+//! What a client would rather have: RFC 9110, sections 12.5.1 and 12.5.3, as far as scrapers use
+//! them.
 //!
 //! A header that cannot be understood is no reason to refuse: the text format is for everybody.
 

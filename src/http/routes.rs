@@ -2,8 +2,8 @@
 //!
 //! Before any page: the password where one is wanted, then the method, then that there is no body.
 //! Pages are made on threads that may block; the lock that a page takes is released before the
-//! first byte is sent. Texts of `/metrics` are large, so there are only so many at a time: the permit
-//! for one travels with the answer, and is given back when its last byte is sent.
+//! first byte is sent. Texts of `/metrics` are large, so there are only so many at a time: the
+//! permit for one travels with the answer, and is given back when its last byte is sent.
 
 use std::io::Write;
 use std::sync::Arc;

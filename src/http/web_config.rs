@@ -207,7 +207,8 @@ enum ClientAuth {
     Required,
 }
 
-/// Reads everything. `seen` holds all files looked at, also when one of them is the reason for an error.
+/// Reads everything. `seen` holds all files looked at, also when one of them is the reason for an
+/// error.
 fn load(path: &Path, seen: &mut Seen) -> Result<Current, WebConfigError> {
     let text = read(path, seen)?;
     let written = parse(path, &text)?;

@@ -13,8 +13,8 @@ use super::{Decimal, MetricType};
 /// Longest label value in bytes.
 pub const LABEL_BYTES: usize = 256;
 
-/// Hexadecimal digits that stand for the rest of a long label value: 96 bits of SHA-256, out of reach of
-/// somebody who looks for two values with the same ones.
+/// Hexadecimal digits that stand for the rest of a long label value: 96 bits of SHA-256, out of
+/// reach of somebody who looks for two values with the same ones.
 const MARK_DIGITS: usize = 24;
 
 /// The name of a family in OpenMetrics: a counter's without `_total`.
