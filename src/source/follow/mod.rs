@@ -11,8 +11,21 @@
 
 mod disk;
 mod event;
+mod folders;
+mod follower;
 mod followers;
+mod generation;
+#[cfg(test)]
+pub(crate) mod memory_disk;
+#[cfg(test)]
+mod model;
+mod names;
+mod position;
 mod saved;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod text;
 
 pub use disk::{Disk, Kind, RealDisk, Stat};
 pub use event::{Event, FollowerView, Piece, What};

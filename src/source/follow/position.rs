@@ -1,0 +1,230 @@
+//! A position in a text, and the marks that prove a file to hold the text before it.
+//!
+//! The head mark covers the first bytes and grows until 1 KiB; the tail mark covers the bytes before the
+//! position. The tail is kept as bytes, not only as a hash, so that each read can begin with it and find a file
+//! that was cut and has grown again.
+
+use std::io;
+
+use sha2::{Digest as _, Sha256};
+
+use super::text::Text;
+use super::{Digest, Disk, SavedGeneration};
+
+/// The most bytes of the head mark.
+pub(super) const HEAD_LEN: usize = 1024;
+
+/// The most bytes of the tail mark.
+pub(super) const TAIL_LEN: usize = 256;
+
+/// A hash over some bytes, and the bytes if they are at hand.
+#[derive(Clone, Debug, Default)]
+struct Mark {
+    len: usize,
+    digest: Digest,
+    bytes: Option<Vec<u8>>,
+}
+
+impl Mark {
+    fn empty() -> Mark {
+        Mark {
+            bytes: Some(Vec::new()),
+            ..Mark::default()
+        }
+    }
+
+    fn saved(&self) -> (u32, Digest) {
+        let digest = self.bytes.as_deref().map_or(self.digest, digest);
+        (u32::try_from(self.len).unwrap_or(u32::MAX), digest)
+    }
+
+    /// Whether `bytes` are those of the mark.
+    fn agrees(&self, bytes: &[u8]) -> bool {
+        bytes.len() == self.len && self.saved().1 == digest(bytes)
+    }
+}
+
+/// How far a text was handed out.
+#[derive(Clone, Debug)]
+pub(super) struct Position {
+    /// Decompressed bytes from the beginning.
+    pub(super) offset: u64,
+    /// Bytes of a line over the limit passed over; they are part of `offset`.
+    pub(super) skipped: u64,
+    head: Mark,
+    tail: Mark,
+}
+
+/// What a text says about a position.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It holds the text before the position.
+    Same,
+    /// It holds something else.
+    Other,
+    /// It begins in the same way and ends before the position.
+    Short,
+}
+
+impl Position {
+    /// The beginning of any text.
+    pub(super) fn start() -> Position {
+        Position {
+            offset: 0,
+            skipped: 0,
+            head: Mark::empty(),
+            tail: Mark::empty(),
+        }
+    }
+
+    /// As it was saved; the marks are only hashes until a text was found to agree.
+    pub(super) fn restored(saved: &SavedGeneration) -> Position {
+        let mark = |len: u32, digest| match usize::try_from(len) {
+            Ok(0) | Err(_) => Mark::empty(),
+            Ok(len) => Mark {
+                len,
+                digest,
+                bytes: None,
+            },
+        };
+        Position {
+            offset: saved.offset,
+            skipped: saved.skipping,
+            head: mark(saved.head_len, saved.head),
+            tail: mark(saved.tail_len, saved.tail),
+        }
+    }
+
+    /// Length and hash of the head mark.
+    pub(super) fn head(&self) -> (u32, Digest) {
+        self.head.saved()
+    }
+
+    /// Length and hash of the tail mark.
+    pub(super) fn tail(&self) -> (u32, Digest) {
+        self.tail.saved()
+    }
+
+    /// The bytes before the position, as far as they are marked.
+    pub(super) fn before(&self) -> &[u8] {
+        self.tail.bytes.as_deref().unwrap_or_default()
+    }
+
+    /// Moves behind `bytes`, which are the next of the text.
+    pub(super) fn advance(&mut self, bytes: &[u8]) {
+        self.offset += as_u64(bytes.len());
+        if let Some(head) = self.head.bytes.as_mut() {
+            let room = HEAD_LEN.saturating_sub(head.len()).min(bytes.len());
+            head.extend_from_slice(bytes.get(..room).unwrap_or_default());
+            self.head.len = head.len();
+            if head.len() == HEAD_LEN {
+                self.head.digest = digest(head);
+                self.head.bytes = None;
+            }
+        }
+        let tail = self.tail.bytes.get_or_insert_default();
+        let last = bytes.get(bytes.len().saturating_sub(TAIL_LEN)..);
+        tail.extend_from_slice(last.unwrap_or_default());
+        let surplus = tail.len().saturating_sub(TAIL_LEN);
+        tail.drain(..surplus);
+        self.tail.len = tail.len();
+    }
+
+    /// Asks a text; when it agrees, the marks are at hand.
+    pub(super) fn check<D: Disk>(&mut self, disk: &D, text: &mut Text<D>) -> io::Result<Verdict> {
+        let mut head = vec![0; self.head.len];
+        let got = text.read(disk, 0, &mut head)?;
+        if got < head.len() {
+            return Ok(Verdict::Short);
+        }
+        if !self.head.agrees(&head) {
+            return Ok(Verdict::Other);
+        }
+        let mut tail = vec![0; self.tail.len];
+        let at = self.offset.saturating_sub(as_u64(self.tail.len));
+        let got = text.read(disk, at, &mut tail)?;
+        if got < tail.len() {
+            return Ok(Verdict::Short);
+        }
+        if !self.tail.agrees(&tail) {
+            return Ok(Verdict::Other);
+        }
+        if head.len() < HEAD_LEN {
+            self.head.bytes = Some(head);
+        }
+        self.tail.bytes = Some(tail);
+        Ok(Verdict::Same)
+    }
+
+    /// Asks a text for the head alone.
+    pub(super) fn check_head<D: Disk>(&self, disk: &D, text: &mut Text<D>) -> io::Result<bool> {
+        let mut head = vec![0; self.head.len];
+        let got = text.read(disk, 0, &mut head)?;
+        Ok(self.head.len > 0 && self.head.agrees(head.get(..got).unwrap_or_default()))
+    }
+}
+
+impl Position {
+    /// A text known by its first bytes alone: it has no tail mark.
+    pub(super) fn head_only(head: &[u8]) -> Position {
+        let mut position = Position::start();
+        position.advance(head);
+        position.tail = Mark::empty();
+        position
+    }
+
+    /// Behind the last line of a plain text, or inside its last if that is longer than the limit.
+    pub(super) fn at_end<D: Disk>(
+        disk: &D,
+        text: &mut Text<D>,
+        limit: usize,
+    ) -> io::Result<Position> {
+        let (len, _) = text.measure(disk, 0)?;
+        let (mut end, mut chunk) = (len, vec![0; 64 * 1024]);
+        let mut position = Position::start();
+        while end > 0 {
+            let from = end.saturating_sub(as_u64(chunk.len()));
+            let room = usize::try_from(end - from).unwrap_or(usize::MAX);
+            let into = chunk.get_mut(..room).unwrap_or_default();
+            let got = text.read(disk, from, into)?;
+            let found = memchr::memrchr(b'\n', into.get(..got).unwrap_or_default());
+            if let Some(at) = found {
+                end = from + as_u64(at) + 1;
+                break;
+            }
+            end = from;
+            if len - end > as_u64(limit) {
+                position.skipped = len - end;
+                end = len;
+                break;
+            }
+        }
+        let mut head = vec![0; HEAD_LEN];
+        let head_len = usize::try_from(end).unwrap_or(HEAD_LEN).min(HEAD_LEN);
+        head.truncate(head_len);
+        let got = text.read(disk, 0, &mut head)?;
+        position.advance(head.get(..got).unwrap_or_default());
+        if end > as_u64(HEAD_LEN) {
+            let from = end - as_u64(TAIL_LEN);
+            let mut tail = vec![0; TAIL_LEN];
+            let got = text.read(disk, from, &mut tail)?;
+            position.tail = Mark::empty();
+            position.advance(tail.get(..got).unwrap_or_default());
+        }
+        position.offset = end;
+        Ok(position)
+    }
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    let mut digest = Digest::default();
+    for (to, from) in digest.iter_mut().zip(Sha256::digest(bytes)) {
+        *to = from;
+    }
+    digest
+}
+
+/// Lossless on every platform Rust runs on.
+pub(super) fn as_u64(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
