@@ -93,9 +93,10 @@ impl<D: Disk> Follower<D> {
             self.rescan = true;
             return;
         }
-        self.claim_by_inode(cx, &mut found, &mut seen);
+        self.claim_by_inode(cx, &mut found, &mut seen, Proof::Content);
         self.claim_held(cx);
         self.claim_by_content(cx, &mut found, &mut seen);
+        self.claim_by_inode(cx, &mut found, &mut seen, Proof::Inode);
         let place = found.iter().find(|one| one.live).map(|one| one.stat);
         self.settle_states(cx, place.as_ref(), seen.blind);
         self.take_new(cx, &mut found, &mut seen);
@@ -202,15 +203,30 @@ impl<D: Disk> Follower<D> {
         cx: &mut Context<'_, D>,
         found: &mut [Found<D>],
         seen: &mut Sightings,
+        proof: Proof,
     ) {
         for index in self.by_length() {
             let Some(one) = self.generations.get_mut(index) else {
                 continue;
             };
+            let weak = one.position.offset == 0 && one.text.is_none();
+            if one.bound || weak != (proof == Proof::Inode) {
+                continue;
+            }
             let Some(file) = found
                 .iter_mut()
                 .find(|file| !file.taken && one.may_be(&file.stat))
             else {
+                continue;
+            };
+            if weak && one.sight != Some(sight(&file.stat)) {
+                let copied =
+                    file.open(cx).is_ok() && matches!(self.compare(cx, file), Ok(Likeness::Copy));
+                if copied {
+                    continue;
+                }
+            }
+            let Some(one) = self.generations.get_mut(index) else {
                 continue;
             };
             match claim(cx, one, file) {
@@ -519,6 +535,15 @@ impl<D: Disk> Follower<D> {
             self.retired.push(ended);
         }
     }
+}
+
+/// What speaks for a generation besides its inode.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// The text before its position, or a handle.
+    Content,
+    /// Nothing: none of it was read, and any new file may have got the inode.
+    Inode,
 }
 
 /// What a file without a generation is.
