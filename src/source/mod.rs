@@ -17,6 +17,8 @@ mod inputs;
 mod lines;
 #[cfg(test)]
 mod samples;
+pub mod syslog;
+pub mod wake;
 
 pub use archive::{Archive, Limits};
 pub use compression::Compression;

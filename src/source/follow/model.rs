@@ -370,8 +370,6 @@ fn run(banner: bool, births: bool, max_open: usize, actions: &[Action]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { ..ProptestConfig::default() })]
-
     #[test]
     fn any_history_is_counted_once(
         banner in any::<bool>(),
