@@ -13,6 +13,7 @@
 mod archives;
 mod beacons;
 mod captured;
+mod daemon;
 mod diagnostics;
 mod explain_grep;
 mod generated;

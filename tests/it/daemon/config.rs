@@ -1,0 +1,119 @@
+//! The configuration of a daemon under test: short times, everything in the test's own folder.
+
+use std::path::Path;
+
+/// Sections with their keys, values as TOML text.
+#[derive(Clone)]
+pub(crate) struct Config {
+    sections: Vec<(String, Vec<(String, String)>)>,
+    /// Further text at the end: more logs, more outputs.
+    pub(crate) extra: String,
+}
+
+/// A string as TOML text.
+pub(crate) fn quoted(text: impl AsRef<Path>) -> String {
+    let text = text.as_ref().to_str().unwrap();
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+impl Config {
+    /// One log, followed from its start; no output.
+    pub(crate) fn new(folder: &Path, log: &Path) -> Config {
+        let mut config = Config {
+            sections: Vec::new(),
+            extra: String::new(),
+        };
+        for (key, value) in [
+            ("agent.flush", "50ms"),
+            ("agent.poll", "50ms"),
+            ("agent.idle", "200ms"),
+            ("agent.allowed_lateness", "0s"),
+            ("agent.max_lateness", "7d"),
+            ("agent.exclude_lag", "2h"),
+            ("agent.rotate_wait", "200ms"),
+            ("http.listen", "127.0.0.1:0"),
+            ("[log].name", "access"),
+            ("[log].parser", "nginx-cdn"),
+            ("[log].from", "start"),
+        ] {
+            config.set(key, quoted(value));
+        }
+        config.set("store.path", quoted(folder.join("state/store.db")));
+        config.set("[log].path", quoted(log));
+        config
+    }
+
+    /// Sends to this carbon, impatiently.
+    pub(crate) fn graphite(&mut self, address: &str) {
+        for (key, value) in [
+            ("type", "graphite"),
+            ("name", "carbon"),
+            ("address", address),
+            ("prefix", super::truth::PREFIX),
+            ("connect_timeout", "500ms"),
+            ("write_timeout", "500ms"),
+            ("ack_timeout", "500ms"),
+            ("retry", "50ms"),
+        ] {
+            self.set(&format!("[output].{key}"), quoted(value));
+        }
+        self.set("[output].settle", r#"["100ms", "300ms", "1s"]"#.to_owned());
+    }
+
+    /// Sets `section.key` or, in the first log or output, `[log].key`, to TOML text.
+    pub(crate) fn set(&mut self, name: &str, value: String) {
+        let (section, key) = name.split_once('.').expect("a section and a key");
+        let at = self.sections.iter().position(|(name, _)| name == section);
+        let at = at.unwrap_or_else(|| {
+            self.sections.push((section.to_owned(), Vec::new()));
+            self.sections.len() - 1
+        });
+        let keys = &mut self.sections[at].1;
+        keys.retain(|(name, _)| name != key);
+        keys.push((key.to_owned(), value));
+    }
+
+    /// Takes a key away, so that its default holds.
+    pub(crate) fn unset(&mut self, name: &str) {
+        let (section, key) = name.split_once('.').expect("a section and a key");
+        for (name, keys) in &mut self.sections {
+            if name == section {
+                keys.retain(|(name, _)| name != key);
+            }
+        }
+    }
+
+    /// The file's text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for (section, keys) in &self.sections {
+            text.push_str(&format!("[{section}]\n"));
+            for (key, value) in keys {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
+        }
+        text.push_str(&self.extra);
+        text
+    }
+}
+
+#[test]
+fn a_key_is_written_once_in_its_section() {
+    let mut config = Config::new(Path::new("/x"), Path::new("/x/a\"b.log"));
+    config.graphite("127.0.0.1:2003");
+    config.set("agent.flush", quoted("1s"));
+    config.set("limits.series_per_metric", "10".to_owned());
+    config.unset("agent.poll");
+    let text = config.text();
+    assert_eq!(text.matches("flush = ").count(), 1, "{text}");
+    assert!(
+        text.contains("flush = \"1s\"\n") && !text.contains("poll ="),
+        "{text}"
+    );
+    assert!(text.contains("path = \"/x/a\\\"b.log\"\n"), "{text}");
+    assert!(
+        text.contains("[limits]\nseries_per_metric = 10\n"),
+        "{text}"
+    );
+    assert!(text.contains("[[output]]\ntype = \"graphite\"\n"), "{text}");
+}

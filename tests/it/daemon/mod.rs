@@ -1,0 +1,22 @@
+//! The daemon as a black box: the built program on logs that are written, rotated, torn and lost
+//! while it runs, in front of a carbon that fails. One file for each phenomenon; the rows of the
+//! fault matrix are named tests.
+//!
+//! `BEACONTAIL_SEED=N` repeats one seed of the random suites, `BEACONTAIL_LONG=1` runs them ten
+//! times as long.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "these tests start processes, send them signals and wait for them with a deadline"
+)]
+
+mod agent;
+mod config;
+mod mock_carbon;
+mod oracle;
+mod random;
+mod rotate;
+mod scene;
+mod scrape;
+mod truth;
+mod writer;
