@@ -11,12 +11,17 @@
 )]
 
 mod agent;
+mod compressed;
 mod config;
+mod copytruncate;
+mod crash;
 mod mock_carbon;
 mod oracle;
 mod random;
 mod rotate;
+mod rotation;
 mod scene;
 mod scrape;
+mod torn;
 mod truth;
 mod writer;
