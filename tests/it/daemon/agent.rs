@@ -86,6 +86,8 @@ pub(crate) struct Agent {
     address: Option<String>,
     /// The configuration; written anew at each start and by [`Agent::write_config`].
     pub(crate) config: Config,
+    /// The program under test.
+    pub(crate) program: String,
     /// Words before the program's own: a shell that sets a limit, `unshare`, `setpriv`.
     pub(crate) through: Vec<String>,
     /// Environment beside the test's own.
@@ -94,7 +96,8 @@ pub(crate) struct Agent {
     pub(crate) arguments: Vec<String>,
     /// Every scrape since the first start.
     pub(crate) seen: Vec<Seen>,
-    _permit: Permit,
+    /// Held for as long as it may run.
+    permit: Option<Permit>,
 }
 
 /// The program under test.
@@ -106,6 +109,13 @@ impl Agent {
     /// A daemon with its files in `folder`, not started.
     pub(crate) fn new(folder: &Path, config: Config) -> Agent {
         let permit = Permit::take();
+        let mut agent = Agent::beside(folder, config);
+        agent.permit = Some(permit);
+        agent
+    }
+
+    /// A further daemon of a test that has one, and with it the right to run them.
+    pub(crate) fn beside(folder: &Path, config: Config) -> Agent {
         let state = folder.join("state");
         fs::create_dir_all(&state).unwrap();
         fs::set_permissions(&state, fs::Permissions::from_mode(0o750)).unwrap();
@@ -115,11 +125,12 @@ impl Agent {
             starts: 0,
             address: None,
             config,
+            program: program(),
             through: Vec::new(),
             environment: Vec::new(),
             arguments: vec!["--backfill".to_owned()],
             seen: Vec::new(),
-            _permit: permit,
+            permit: None,
         }
     }
 
@@ -151,7 +162,7 @@ impl Agent {
         self.starts += 1;
         self.address = None;
         let mut words = self.through.clone();
-        words.push(program());
+        words.push(self.program.clone());
         let (first, rest) = words.split_first().expect("the program is a word");
         let stderr = File::create(self.stderr_path(self.starts)).unwrap();
         let mut command = Command::new(first);

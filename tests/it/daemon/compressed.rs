@@ -14,7 +14,7 @@ fn a_log_compressed_at_once_is_counted_once() {
         rotate(&mut scene.writer, Way::Compress, 0);
         scene.writer.lines(10);
     }
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_log_compressed_while_the_agent_was_down_is_finished_inside_the_archive() {
     }
     scene.writer.lines(10);
     scene.agent.start_ready();
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn delayed_compression_of_what_was_read_changes_nothing() {
         scene.writer.lines(5);
         scene.counted();
     }
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn an_archive_that_is_being_written_is_waited_for() {
     pause(200);
     std::fs::rename(&aside, &first).unwrap();
     half.finish();
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -77,5 +77,5 @@ fn an_archive_beside_its_plain_file_counts_once() {
     std::fs::write(&first, kept).unwrap();
     scene.agent.signal(Signal::CONT);
     scene.writer.lines(5);
-    scene.is_exact();
+    scene.ends_exact();
 }

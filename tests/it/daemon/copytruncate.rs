@@ -19,7 +19,7 @@ fn copied_lines_are_finished_from_the_copy() {
         rotate(&mut scene.writer, Way::CopyTruncate, 0);
         scene.writer.lines(15);
     }
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_copy_made_while_the_agent_was_down_is_finished() {
         scene.writer.lines(15);
     }
     scene.agent.start_ready();
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_compressed_copy_is_finished_too() {
     compress(&numbered(&scene.log(), 1));
     scene.writer.lines(15);
     scene.agent.signal(Signal::CONT);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_log_regrown_past_the_offset_is_seen_as_another() {
     copytruncate(&scene.log());
     scene.writer.lines(300);
     scene.agent.signal(Signal::CONT);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_log_regrown_while_the_agent_was_down_is_seen_as_another() {
     truncate(&scene.log());
     scene.writer.lines(300);
     scene.agent.start_ready();
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_truncation_without_a_copy_is_a_gap_and_what_follows_counts() {
     scene.counted();
     let gap = |scrape: &super::scrape::Scrape| scrape.sum("beacontail_gaps_total", &[]) >= 1.0;
     scene.agent.scrapes("a gap is counted", gap);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_truncation_of_what_was_read_is_no_gap() {
     let scrape = scene.agent.scrape().unwrap();
     let lost = scrape.sum("beacontail_gap_bytes_total", &[]);
     assert!(lost <= 0.0, "{lost} bytes");
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 /// The race that nobody wins: lines that are appended between the copy and the cut. What is in

@@ -47,7 +47,7 @@ fn history(seed: u64, kills: u64) {
     scene.writer.lines(5);
     scene.carbon.set(Mode::Sound);
     scene.agent.ready();
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn an_agent_killed_in_front_of_each_failing_carbon_is_exact() {
         scene.agent.start_ready();
         scene.counted();
         scene.carbon.set(Mode::Sound);
-        scene.is_exact();
+        scene.ends_exact();
     }
 }
 
@@ -96,7 +96,7 @@ fn an_agent_killed_while_an_archive_is_being_written_goes_on_inside_it() {
     scene.agent.start_ready();
     half.finish();
     scene.writer.lines(10);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -109,5 +109,5 @@ fn an_agent_killed_before_anything_was_committed_starts_from_nothing() {
         scene.agent.kill();
     }
     scene.agent.start_ready();
-    scene.is_exact();
+    scene.ends_exact();
 }

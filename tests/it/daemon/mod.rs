@@ -11,17 +11,29 @@
 )]
 
 mod agent;
+mod cardinality;
+mod clock;
 mod compressed;
 mod config;
 mod copytruncate;
 mod crash;
+mod geo;
+mod graphite;
+mod http;
+mod inotify;
 mod mock_carbon;
+mod once;
 mod oracle;
 mod random;
+mod reload;
+mod replay_equals_run;
 mod rotate;
 mod rotation;
 mod scene;
 mod scrape;
+mod store_faults;
+mod syslog;
 mod torn;
 mod truth;
 mod writer;
+mod wrong_files;

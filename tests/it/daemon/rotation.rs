@@ -21,7 +21,7 @@ fn a_renamed_and_created_log_is_counted_once() {
         scene.writer.lines(20);
         scene.counted();
     }
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn lines_of_a_lingering_writer_are_counted() {
         scene.writer.lines(7);
         scene.counted();
     }
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_writer_that_lingers_past_the_wait_is_still_read() {
     scene.counted();
     scene.writer.reopen();
     scene.writer.lines(9);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_gap_between_rename_and_create_loses_nothing() {
     pause(200);
     scene.writer.reopen();
     scene.writer.lines(30);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn fifty_rotations_in_a_breath_lose_nothing() {
         rotate(&mut scene.writer, Way::Create, 0);
     }
     scene.writer.lines(3);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn rotations_while_the_agent_is_down_are_read_oldest_first() {
     }
     scene.writer.lines(10);
     scene.agent.start_ready();
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn dated_names_are_found_after_a_stop() {
     }
     scene.writer.lines(10);
     scene.agent.start_ready();
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn an_agent_that_stood_still_over_rotations_loses_nothing() {
     }
     scene.writer.lines(10);
     scene.agent.signal(Signal::CONT);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn reused_inodes_are_new_files() {
             scene.agent.start_ready();
         }
     }
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn forty_rotations_leave_no_descriptor_behind() {
         }
         Err(format!("{before} before, {} now: {open:?}", open.len()))
     });
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_deleted_log_is_read_to_its_end_through_the_open_descriptor() {
     scene.counted();
     scene.writer.reopen();
     scene.writer.lines(5);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn what_was_deleted_unread_is_a_gap() {
     scene.agent.start_ready();
     let gap = |scrape: &super::scrape::Scrape| scrape.sum("beacontail_gaps_total", &[]) >= 1.0;
     scene.agent.scrapes("a gap is counted", gap);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_swapped_symbolic_link_is_followed() {
     scene.writer.lines(5);
     scene.writer.reopen();
     scene.writer.lines(20);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_log_that_was_empty_when_its_link_was_swapped_is_read_through_its_descriptor
     scene.writer.reopen();
     scene.writer.lines(20);
     scene.agent.signal(Signal::CONT);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_folder_that_vanishes_and_returns_is_followed_again() {
     fs::create_dir(scene.logs()).unwrap();
     scene.writer.reopen();
     scene.writer.lines(10);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 /// Runs the real logrotate with these directives, three times over.
@@ -287,7 +287,7 @@ fn logrotate(directives: &str, reopens: bool) {
         scene.writer.lines(15);
         scene.counted();
     }
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Scene {
 
     /// Everything is exact, and stays so when the daemon stops; no law was broken on the way.
     #[track_caller]
-    pub(crate) fn is_exact(mut self) {
+    pub(crate) fn ends_exact(mut self) {
         self.counted();
         self.sent();
         self.is_sound();

@@ -19,7 +19,7 @@ fn a_line_torn_over_restarts_is_counted_once() {
         scene.writer.mend();
         scene.counted();
     }
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_line_whose_end_arrives_last_is_counted_once() {
     scene.agent.start_ready();
     scene.counted();
     scene.writer.mend();
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_line_torn_by_a_rotation_is_finished_in_the_old_file() {
     scene.writer.tear(50);
     rotate(&mut scene.writer, Way::Linger, 2);
     scene.writer.lines(5);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn an_end_that_never_comes_counts_nothing_and_is_told() {
         scrape.sum("beacontail_gaps_total", &["reason=\"torn\""]) >= 1.0
     };
     scene.agent.scrapes("the torn line is a gap", torn);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn bytes_written_one_by_one_make_lines() {
         pause(5);
         scene.writer.mend();
     }
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn garbage_between_lines_disturbs_no_line() {
         scene.writer.raw(bytes, lines);
     }
     scene.writer.lines(10);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 /// Writes a line of this many bytes without its end.
@@ -126,7 +126,7 @@ fn an_endless_line_costs_no_memory_and_counts_once_over_a_kill() {
         scrape.sum("beacontail_rejected_total", &["reason=\"too_long\""]) == 1.0
     };
     scene.agent.scrapes("it is one rejected line", too_long);
-    scene.is_exact();
+    scene.ends_exact();
 }
 
 #[test]
@@ -137,5 +137,5 @@ fn a_hole_of_zeros_disturbs_no_line() {
     scene.writer.set_len(len + (8 << 20));
     scene.writer.raw(b"\n", 1);
     scene.writer.lines(10);
-    scene.is_exact();
+    scene.ends_exact();
 }

@@ -1,0 +1,78 @@
+//! `beacontail once`, as cron runs it: what is new since the last time, then an end.
+
+use super::rotate::{Way, rotate};
+use super::scene::Scene;
+use super::truth::PREFIX;
+use crate::program::{Ran, run};
+
+/// One run over the scene's configuration.
+fn once(scene: &Scene, args: &[&str]) -> Ran {
+    scene.agent.write_config();
+    let config = scene.agent.config_path();
+    let mut all = vec!["once", "-c", config.to_str().unwrap(), "--wait", "10"];
+    all.extend(args);
+    run(&all)
+}
+
+#[test]
+fn each_run_counts_what_is_new_and_the_last_closes() {
+    let mut scene = Scene::new();
+    for _ in 0..4 {
+        scene.writer.lines(60);
+        rotate(&mut scene.writer, Way::Create, 0);
+        scene.writer.lines(20);
+        once(&scene, &[]).exits(0);
+    }
+    once(&scene, &["--close"]).exits(0);
+    let history = scene.carbon.history();
+    super::oracle::points_are_sound(&history, &scene.writer.truth);
+    // A first run shows no minute that it may have seen in part, nor siblings of before.
+    assert!(
+        history
+            .iter()
+            .any(|(path, ..)| path.starts_with(&format!("{PREFIX}.beacons.")))
+    );
+}
+
+#[test]
+fn a_textfile_is_what_a_daemon_would_show() {
+    let mut scene = Scene::new();
+    scene.writer.lines(100);
+    let file = scene.folder().join("beacontail.prom");
+    let name = file.to_str().unwrap().to_owned();
+    once(&scene, &["--textfile", &name]).exits(0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let scrape = super::scrape::Scrape::parse(&text).unwrap();
+    let wrong = super::oracle::differences(&scrape, &scene.writer.truth);
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn a_carbon_that_is_down_makes_the_run_incomplete_and_the_next_one_delivers() {
+    let mut scene = Scene::new();
+    scene
+        .agent
+        .config
+        .set("[log].from", super::config::quoted("start"));
+    scene.writer.lines(100);
+    scene.carbon.set(super::mock_carbon::Mode::Refuse);
+    let config = scene.agent.config_path();
+    scene.agent.write_config();
+    let config = config.to_str().unwrap();
+    run(&["once", "-c", config, "--close", "--wait", "1"]).exits(1);
+    scene.carbon.set(super::mock_carbon::Mode::Sound);
+    once(&scene, &["--close"]).exits(0);
+    super::oracle::points_are_sound(&scene.carbon.history(), &scene.writer.truth);
+    assert!(!scene.carbon.history().is_empty());
+}
+
+#[test]
+fn a_daemon_goes_on_where_once_ended() {
+    let mut scene = Scene::new();
+    scene.writer.lines(100);
+    once(&scene, &[]).exits(0);
+    scene.writer.lines(50);
+    scene.agent.start_ready();
+    scene.counted();
+    scene.agent.term();
+}
