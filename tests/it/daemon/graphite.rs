@@ -219,11 +219,13 @@ fn declared_series_are_zero_in_minutes_with_lines_and_absent_in_others() {
 fn without_backfill_a_first_start_sends_no_minute_that_it_did_not_see_whole() {
     let mut scene = Scene::new();
     scene.agent.arguments.clear();
+    let base = scene.writer.base();
+    // The first line read is in the middle of its minute.
+    scene.writer.line_at(base + 30);
     scene.writer.lines(200);
     scene.agent.start_ready();
     scene.counted();
     pause(500);
-    let base = scene.writer.base();
     let first = |(path, minute, _): &(String, i64, String)| {
         *minute == base && !path.contains(".beacontail.")
     };

@@ -69,7 +69,7 @@ fn a_wake_up_is_quicker_than_a_slow_poll() {
     scene
         .agent
         .config
-        .set("agent.poll", super::config::quoted("1h"));
+        .set("agent.poll", super::config::quoted("1m"));
     scene.writer.lines(10);
     scene.agent.start_ready();
     scene.counted();

@@ -54,7 +54,7 @@ fn a_carbon_that_is_down_makes_the_run_incomplete_and_the_next_one_delivers() {
         .agent
         .config
         .set("[log].from", super::config::quoted("start"));
-    scene.writer.lines(100);
+    scene.writer.lines(300);
     scene.carbon.set(super::mock_carbon::Mode::Refuse);
     let config = scene.agent.config_path();
     scene.agent.write_config();

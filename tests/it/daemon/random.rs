@@ -30,12 +30,6 @@ impl Random {
     pub(crate) fn once_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
-
-    /// One of these.
-    pub(crate) fn one_of<'t, T>(&mut self, of: &'t [T]) -> &'t T {
-        let at = self.below(u64::try_from(of.len()).unwrap());
-        &of[usize::try_from(at).unwrap()]
-    }
 }
 
 impl Drop for Random {

@@ -2,7 +2,7 @@
 //! another.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -10,12 +10,12 @@ use super::agent::{Agent, DEADLINE, eventually, pause};
 use super::config::{Config, quoted};
 use super::random::Random;
 use super::scene::{Scene, has, is_root, not_run_here};
+use crate::program::Folder;
 
 /// Copies all files of a folder.
 fn copy(from: &Path, to: &Path) {
     drop(fs::remove_dir_all(to));
     fs::create_dir(to).unwrap();
-    use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(to, fs::Permissions::from_mode(0o750)).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -136,7 +136,6 @@ fn a_planted_symbolic_link_in_place_of_the_state_folder_is_refused() {
 
 #[test]
 fn a_state_folder_that_everybody_may_write_is_refused() {
-    use std::os::unix::fs::PermissionsExt;
     let mut scene = Scene::new();
     fs::set_permissions(scene.agent.state(), fs::Permissions::from_mode(0o777)).unwrap();
     scene.writer.lines(10);
@@ -168,11 +167,17 @@ fn mount(args: &[&str], at: &Path) -> Option<Mounted> {
 }
 
 /// Fills the file system, lets lines pass, makes room again: alive meanwhile, exact after.
-fn fill_and_free(mut scene: Scene) {
+fn fill_and_free(place: &Path) {
+    let mut scene = Scene::new();
+    let state = place.join("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o750)).unwrap();
+    let store = quoted(state.join("store.db"));
+    scene.agent.config.set("store.path", store);
     scene.writer.lines(10);
     scene.agent.start_ready();
     scene.counted();
-    let ballast = scene.agent.state().join("ballast");
+    let ballast = place.join("ballast");
     let mut full = fs::File::create(&ballast).unwrap();
     for size in [1 << 16, 1 << 12, 1] {
         while std::io::Write::write_all(&mut full, &vec![1; size]).is_ok() {}
@@ -194,10 +199,10 @@ fn fill_and_free(mut scene: Scene) {
 
 #[test]
 fn a_full_disk_stops_reading_and_nothing_is_lost() {
-    let scene = Scene::new();
-    let args = ["-t", "tmpfs", "-o", "size=2m,mode=0750", "tmpfs"];
-    if let Some(_mounted) = mount(&args, &scene.agent.state()) {
-        fill_and_free(scene);
+    let folder = Folder::new();
+    let args = ["-t", "tmpfs", "-o", "size=2m,mode=0755", "tmpfs"];
+    if let Some(mounted) = mount(&args, folder.0.path()) {
+        fill_and_free(&mounted.0);
     }
 }
 
@@ -206,20 +211,16 @@ fn a_full_ext4_stops_reading_and_nothing_is_lost() {
     if !has("mkfs.ext4") {
         return;
     }
-    let scene = Scene::new();
-    let image = scene.folder().join("image");
+    let (images, folder) = (Folder::new(), Folder::new());
+    let image = images.path("image");
     fs::File::create(&image).unwrap().set_len(8 << 20).unwrap();
     let made = Command::new("mkfs.ext4")
-        .arg("-q")
-        .arg(&image)
+        .args(["-q", &image])
         .status()
         .unwrap();
     assert!(made.success());
-    let image = image.to_str().unwrap().to_owned();
-    if let Some(_mounted) = mount(&["-o", "loop", &image], &scene.agent.state()) {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(scene.agent.state(), fs::Permissions::from_mode(0o750)).unwrap();
-        fill_and_free(scene);
+    if let Some(mounted) = mount(&["-o", "loop", &image], folder.0.path()) {
+        fill_and_free(&mounted.0);
     }
 }
 
