@@ -165,6 +165,16 @@ fn next_minute(now_ms: i64) -> i64 {
     (now_ms.div_euclid(60_000) + 1) * 60
 }
 
+/// Name, kind and labels of a metric: what must agree for values of two definitions to add up.
+type Family = (String, String, BTreeSet<String>);
+
+fn label_set<'n>(names: impl Iterator<Item = &'n str>) -> BTreeSet<String> {
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
 /// One registration.
 struct Registering<'r, 't> {
     transaction: &'r Transaction<'t>,
@@ -244,12 +254,16 @@ impl Registering<'_, '_> {
         }
     }
 
-    /// Metrics of the registration before this one: (name, kind) with their first whole minute.
-    fn current_names(&self) -> rusqlite::Result<HashMap<(String, String), i64>> {
-        let mut statement = self
-            .transaction
-            .prepare("SELECT name, kind, complete_from FROM metric WHERE dropped_ms IS NULL")?;
-        let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
+    /// Metrics of the registration before this one, with their first whole minute.
+    fn current_names(&self) -> rusqlite::Result<HashMap<Family, i64>> {
+        let mut statement = self.transaction.prepare(
+            "SELECT name, kind, label_names, complete_from FROM metric WHERE dropped_ms IS NULL",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let labels: String = row.get(2)?;
+            let family = (row.get(0)?, row.get(1)?, label_set(labels.split(',')));
+            Ok((family, row.get(3)?))
+        })?;
         rows.collect()
     }
 
@@ -282,7 +296,7 @@ impl Registering<'_, '_> {
         plan: &MetricPlan,
         logs: &[LogPlan],
         found: &[Log],
-        earlier: &HashMap<(String, String), i64>,
+        earlier: &HashMap<Family, i64>,
     ) -> rusqlite::Result<()> {
         let fed: Vec<usize> = (0..logs.len())
             .filter(|&log| {
@@ -293,9 +307,9 @@ impl Registering<'_, '_> {
         let kind = cell::kind_text(&plan.metric.kind);
         // What counted until this moment goes on without a gap under any definition. What did not may
         // have missed lines, unless none of its logs was read before.
-        let before = earlier
-            .get(&(plan.metric.name.clone(), kind.clone()))
-            .copied();
+        let labels = label_set(plan.metric.labels.iter().map(String::as_str));
+        let family = (plan.metric.name.clone(), kind.clone(), labels);
+        let before = earlier.get(&family).copied();
         let unread = fed
             .iter()
             .all(|&log| found.get(log).is_some_and(|log| log.is_new));

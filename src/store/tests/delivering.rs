@@ -271,6 +271,17 @@ fn a_changed_definition_loses_nothing_of_a_minute() {
 }
 
 #[test]
+fn other_labels_begin_with_the_next_whole_minute() {
+    let mut fixture = Fixture::with(vec![beacons()], false, options());
+    fixture.register(MS + 90_000);
+    fixture.metrics = vec![plan(metric("beacons_total", Kind::Count, &[None, None]), 9)];
+    fixture.register(MS + 150_000);
+    let point = |minute: i64| (0, vec!["x", "y"], T + minute * 60, vec![1]);
+    fixture.count(&[point(2), point(3)], MS);
+    assert_eq!(fixture.rows("SELECT minute FROM pending"), [T + 180]);
+}
+
+#[test]
 fn a_loss_at_the_output_is_mended_from_the_store() {
     let mut fixture = counted(&[(0, 1), (1, 2), (2, 3)]);
     let first = claim(&mut fixture, MS).unwrap();
