@@ -24,6 +24,12 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Follow live logs: count every line once, serve /metrics, feed outputs
+    Run(RunArgs),
+    /// Do what `run` does, up to the ends of the logs, and exit: for cron
+    Once(OnceArgs),
+    /// Check all that a start would need, and say how many series there will be
+    CheckConfig(CheckConfigArgs),
     /// Count archived logs: files, folders, patterns or standard input, compressed or not
     Replay(Box<ReplayArgs>),
     /// Show what becomes of a line: fields, client, rules, series
@@ -142,6 +148,80 @@ pub enum Output {
     Graphite,
     /// For `promtool tsdb create-blocks-from openmetrics`
     Openmetrics,
+}
+
+/// What is followed, and how.
+#[derive(Debug, Default, Clone, Args)]
+pub struct FollowArgs {
+    /// Configuration file; without it the paths given are followed
+    #[arg(short, long, value_name = "FILE", conflicts_with = "paths")]
+    pub config: Option<PathBuf>,
+    /// Logs or patterns to follow, each under the name of its file; - for standard input
+    #[arg(value_name = "PATH", required_unless_present = "config")]
+    pub paths: Vec<String>,
+    /// Parsers to try on each line of the paths, in order; without it they are chosen by what is there
+    #[arg(
+        short,
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        conflicts_with = "config"
+    )]
+    pub parser: Vec<String>,
+    /// Where a log that was never followed begins, whatever the configuration says
+    #[arg(long, value_enum)]
+    pub from: Option<From>,
+    /// Send minutes from before the store began, too
+    #[arg(long)]
+    pub backfill: bool,
+}
+
+/// Where a log begins that was never followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// With lines written from now on
+    End,
+    /// With everything that is there
+    Start,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it")]
+    pub follow: FollowArgs,
+}
+
+/// `once`
+#[derive(Debug, Args)]
+pub struct OnceArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it")]
+    pub follow: FollowArgs,
+    /// Send the newest minute too, though it may not be over
+    #[arg(long)]
+    pub close: bool,
+    /// How long to wait for a run that holds the store
+    #[arg(long, value_name = "SECS", default_value_t = 0)]
+    pub wait: u64,
+    /// Write the metrics to this file, for node_exporter's textfile collector
+    #[arg(long, value_name = "FILE")]
+    pub textfile: Option<PathBuf>,
+}
+
+/// `check-config`
+#[derive(Debug, Args)]
+pub struct CheckConfigArgs {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Check whether this user may read the logs and write the store
+    #[arg(long = "as", value_name = "USER")]
+    pub user: Option<String>,
+    /// Only what the files themselves say: no logs, no store, no addresses
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// `explain`

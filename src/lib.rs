@@ -18,5 +18,5 @@ pub mod record;
 pub mod rule;
 pub mod sinks;
 pub mod source;
-pub mod telemetry;
 pub mod store;
+pub mod telemetry;

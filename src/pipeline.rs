@@ -86,8 +86,13 @@ impl LineCounts {
 
     /// Counts a rejected line.
     pub fn reject(&mut self, reason: Rejection) {
+        self.reject_many(reason, 1);
+    }
+
+    /// Counts lines that were rejected elsewhere.
+    pub fn reject_many(&mut self, reason: Rejection, lines: u64) {
         if let Some(count) = self.rejected.get_mut(reason as usize) {
-            *count += 1;
+            *count += lines;
         }
     }
 

@@ -401,7 +401,11 @@ fn variable(given: &Variable, catalog: &Catalog) -> Result<Var, Diagnostic> {
 /// CIDRs, `private`, or files of CIDRs.
 fn trusted_proxies(entries: &[At<String>], mistakes: &mut Vec<Diagnostic>) -> AddressSet {
     let mut set = AddressSet::default();
-    for At { value: entry, place } in entries {
+    for At {
+        value: entry,
+        place,
+    } in entries
+    {
         if let Ok(more) = AddressSet::parse([entry.as_str()]) {
             set.extend(&more);
         } else if !Path::new(entry).exists() {

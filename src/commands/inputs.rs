@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Failure;
 use super::detect::{self, Fit, SAMPLE_BYTES};
 use super::engine::Engine;
+use crate::diagnostic::Diagnostic;
 use crate::parse::Format;
 use crate::source::{
     Archive, ArchiveError, Compression, Input, InputError, InputKind, Limits, expand,
@@ -152,8 +153,36 @@ pub(super) fn resumed(
     }
 }
 
+/// The parser that reads the first of these files with lines that any parser reads; `None` when there is
+/// no such file.
+///
+/// # Errors
+/// Mistakes in parser files.
+pub(super) fn parser_of(
+    engine: &Engine,
+    paths: &[OsString],
+) -> Result<Option<String>, Vec<Diagnostic>> {
+    let candidates = candidates(engine)?;
+    for input in paths
+        .iter()
+        .flat_map(|path| expand(std::slice::from_ref(path)))
+        .flatten()
+    {
+        let Ok((_, head)) = sample(&input, Limits::default()) else {
+            continue;
+        };
+        let mut names = Vec::new();
+        if let Ok((numbers, Some(_))) = detected(&candidates, &head, &input, &mut names) {
+            return Ok(numbers
+                .first()
+                .and_then(|&number| names.get(number).cloned()));
+        }
+    }
+    Ok(None)
+}
+
 /// The formats that take part in detection, in the documented order.
-fn candidates(engine: &Engine) -> Result<Vec<Format>, Failure> {
+fn candidates(engine: &Engine) -> Result<Vec<Format>, Vec<Diagnostic>> {
     let order = engine.catalog.detection_order();
     let mut formats = Vec::new();
     for entry in order {

@@ -9,6 +9,7 @@ mod grep;
 mod inputs;
 mod parsers;
 mod replay;
+mod run;
 mod settings;
 mod times;
 
@@ -36,6 +37,15 @@ pub enum Failure {
     Mistakes(Vec<Diagnostic>),
     /// Inputs that cannot be read, one sentence each.
     Inputs(Vec<String>),
+    /// Something that the operator has to put right, with the exit code that says what.
+    Refused {
+        /// 1 to 4.
+        code: u8,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -53,9 +63,12 @@ impl From<anyhow::Error> for Failure {
 }
 
 /// Runs a command and says what went wrong; the exit code: 0 done, 1 input or output incomplete,
-/// 2 usage or configuration.
+/// 2 usage or configuration, 3 store held by another, 4 store of a newer schema.
 pub fn run(cli: &Cli) -> u8 {
     let result = match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Once(args) => run::once(args),
+        Command::CheckConfig(args) => run::check_config(args),
         Command::Replay(args) => replay::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Grep(args) => grep::run(args),
@@ -65,9 +78,19 @@ pub fn run(cli: &Cli) -> u8 {
         Ok(Done::Complete) => 0,
         Ok(Done::Incomplete) => 1,
         Err(Failure::Mistakes(mistakes)) => {
-            let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            say(render(&mistakes, color).trim_end());
+            say_all(&mistakes);
             2
+        }
+        Err(Failure::Refused {
+            code,
+            message,
+            help,
+        }) => {
+            say(&format!("error: {message}"));
+            if let Some(help) = help {
+                say(&format!("  = help: {help}"));
+            }
+            code
         }
         Err(Failure::Inputs(errors)) => {
             for error in errors {
@@ -80,6 +103,12 @@ pub fn run(cli: &Cli) -> u8 {
             1
         }
     }
+}
+
+/// Mistakes or warnings with their places, on standard error.
+fn say_all(diagnostics: &[Diagnostic]) {
+    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    say(render(diagnostics, color).trim_end());
 }
 
 /// One message on standard error; nobody is left to tell when that fails.

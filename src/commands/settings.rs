@@ -47,8 +47,11 @@ impl Settings {
     /// # Errors
     /// A variable that is not NAME=VALUE.
     pub(super) fn of_arguments(args: &ParserArgs) -> Result<Settings, Vec<Diagnostic>> {
-        let (vars, mistakes): (Vec<_>, Vec<_>) =
-            args.var.iter().map(|text| variable(text)).partition(Result::is_ok);
+        let (vars, mistakes): (Vec<_>, Vec<_>) = args
+            .var
+            .iter()
+            .map(|text| variable(text))
+            .partition(Result::is_ok);
         let mistakes: Vec<Diagnostic> = mistakes.into_iter().filter_map(Result::err).collect();
         if !mistakes.is_empty() {
             return Err(mistakes);
@@ -68,7 +71,11 @@ impl Settings {
             vars: vars.into_iter().filter_map(Result::ok).collect(),
             rules: args.rules.iter().map(given("--rules")).collect(),
             databases: databases.collect(),
-            proxies: args.trusted_proxies.iter().map(given("--trusted-proxies")).collect(),
+            proxies: args
+                .trusted_proxies
+                .iter()
+                .map(given("--trusted-proxies"))
+                .collect(),
             timezone: given("--timezone")(&args.timezone),
         })
     }
@@ -94,7 +101,11 @@ impl Settings {
         });
         let zone = &config.agent.timezone;
         Settings {
-            parsers: config.parsers.iter().map(|folder| folder.value.clone()).collect(),
+            parsers: config
+                .parsers
+                .iter()
+                .map(|folder| folder.value.clone())
+                .collect(),
             vars: vars.collect(),
             rules: Vec::new(),
             databases: config.geoip.databases.clone(),

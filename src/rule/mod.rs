@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 pub use digest::digest;
 pub use evaluate::{Environment, Evaluator, Verdict, Walk};
-pub use register::{RuleSource, register};
+pub use register::{RuleSource, SERIES_LIMIT, register};
 pub use value::Moment;
 pub use vars::Vars;
 

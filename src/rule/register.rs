@@ -10,7 +10,7 @@ use crate::metrics::{Decimal, Kind, MAX_LABELS, Metric};
 const MAX_BUCKETS: usize = 60;
 
 /// Series that a metric may have beside its declared ones unless it says otherwise.
-const SERIES_LIMIT: usize = 1000;
+pub const SERIES_LIMIT: usize = 1000;
 
 /// What the rules of one run are made from.
 pub struct RuleSource<'s> {

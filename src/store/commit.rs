@@ -304,6 +304,8 @@ fn write_files(
 ) -> rusqlite::Result<()> {
     let mut delete =
         transaction.prepare_cached("DELETE FROM generation WHERE log = ?1 AND path = ?2")?;
+    let mut forget = transaction.prepare_cached("DELETE FROM file WHERE log = ?1 AND path = ?2")?;
+    let mut looked = transaction.prepare_cached("INSERT OR IGNORE INTO file VALUES (?1, ?2)")?;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO generation VALUES \
          (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
@@ -313,6 +315,11 @@ fn write_files(
             continue;
         };
         delete.execute(params![log, file.path])?;
+        if file.gone {
+            forget.execute(params![log, file.path])?;
+            continue;
+        }
+        looked.execute(params![log, file.path])?;
         for (place, row) in (0i64..).zip(&file.generations) {
             insert.execute(params![
                 log,
@@ -327,7 +334,7 @@ fn write_files(
                 row.tail_len.cast_signed(),
                 row.tail,
                 row.offset.cast_signed(),
-                i64::from(row.skipping),
+                row.skipping.cast_signed(),
                 state_text(row.state),
                 row.size.cast_signed(),
                 row.note,

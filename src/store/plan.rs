@@ -76,7 +76,9 @@ pub struct FileRow {
     pub log: usize,
     /// The followed path.
     pub path: Vec<u8>,
-    /// In the order given; none forgets the path.
+    /// Nothing is left of it: it is forgotten.
+    pub gone: bool,
+    /// In the order given; none of them says that the path was looked at.
     pub generations: Vec<GenerationRow>,
 }
 
@@ -112,8 +114,8 @@ pub struct GenerationRow {
     pub tail: Vec<u8>,
     /// Decompressed bytes whose lines are counted.
     pub offset: u64,
-    /// Inside a line that is too long.
-    pub skipping: bool,
+    /// Bytes of a line that is too long passed over so far; 0 at the beginning of a line.
+    pub skipping: u64,
     /// What is done with it.
     pub state: GenerationState,
     /// Bytes at the last look.

@@ -73,27 +73,28 @@ impl Store {
             return Ok(Vec::new());
         };
         let mut statement = connection
+            .prepare_cached("SELECT path FROM file WHERE log = ?1 ORDER BY path")
+            .map_err(of)?;
+        let paths = statement.query_map([id], |row| row.get(0)).map_err(of)?;
+        let paths: Vec<Vec<u8>> = paths.collect::<Result<_, _>>().map_err(of)?;
+        let mut statement = connection
             .prepare_cached(
                 "SELECT path, id, dev, ino, btime_ns, head_len, head, tail_len, tail, \"offset\", \
-                 skipping, state, size, note FROM generation WHERE log = ?1 ORDER BY path, place",
+                 skipping, state, size, note FROM generation \
+                 WHERE log = ?1 AND path = ?2 ORDER BY place",
             )
             .map_err(of)?;
-        let rows = statement
-            .query_map([id], |row| {
-                Ok((row.get::<_, Vec<u8>>(0)?, generation(row)?))
-            })
-            .map_err(of)?;
-        let mut files: Vec<FileRow> = Vec::new();
-        for row in rows {
-            let (path, generation) = row.map_err(of)?;
-            match files.last_mut() {
-                Some(file) if file.path == path => file.generations.push(generation),
-                _ => files.push(FileRow {
-                    log,
-                    path,
-                    generations: vec![generation],
-                }),
-            }
+        let mut files = Vec::new();
+        for path in paths {
+            let rows = statement
+                .query_map(rusqlite::params![id, path], generation)
+                .map_err(of)?;
+            files.push(FileRow {
+                log,
+                generations: rows.collect::<Result<_, _>>().map_err(of)?,
+                path,
+                gone: false,
+            });
         }
         Ok(files)
     }
@@ -153,7 +154,7 @@ fn generation(row: &rusqlite::Row<'_>) -> rusqlite::Result<GenerationRow> {
         tail_len: bits(7)?,
         tail: row.get(8)?,
         offset: bits(9)?,
-        skipping: row.get::<_, i64>(10)? != 0,
+        skipping: bits(10)?,
         state,
         size: bits(12)?,
         note: row.get(13)?,

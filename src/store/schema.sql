@@ -12,6 +12,13 @@ CREATE TABLE log (
     watermark INTEGER
 ) STRICT;
 
+-- A followed path: it was looked at, whether or not there was a file.
+CREATE TABLE file (
+    log INTEGER NOT NULL,
+    path BLOB NOT NULL,
+    PRIMARY KEY (log, path)
+) STRICT, WITHOUT ROWID;
+
 -- Where the follower of a path stands: one row for each generation of the file.
 CREATE TABLE generation (
     log INTEGER NOT NULL,

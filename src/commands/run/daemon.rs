@@ -1,0 +1,352 @@
+//! `run`: everything is opened and checked first, then served until a signal ends it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::cli::{FollowArgs, RunArgs};
+use crate::commands::{Done, Failure};
+use crate::config::{Config, OutputConfig, OutputKind};
+use crate::diagnostic::Diagnostic;
+use crate::http::{Server, WebConfig};
+use crate::sinks::carbon::{self, Target};
+use crate::source::wake::Waker;
+use crate::telemetry::Telemetry;
+
+use super::agent::Agent;
+use super::clock::SystemClock;
+use super::outbox::protocol;
+use super::pages::AgentPages;
+use super::prepare::{Prepared, watched_files};
+use super::queue::{RemoteQueue, Request};
+use super::worker::Worker;
+use super::{journal, load, open_store, refused_agent, say_notices, surroundings, telemetry};
+
+/// How long the parts may take to stop.
+const STOP: Duration = Duration::from_secs(5);
+/// How often databases and address lists are looked at.
+const LOOK: Duration = Duration::from_secs(10);
+/// How often observations are put into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Follows logs until a signal ends it.
+pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
+    journal::install();
+    let prepared = Arc::new(Prepared::new(load(&args.follow)?)?);
+    say_notices(&prepared);
+    let telemetry = telemetry()?;
+    let store = open_store(&prepared)?;
+    let (server, web) = listening(&prepared.config)?;
+    let (requests, received) = channel();
+    let wake = requests.clone();
+    let surroundings = surroundings(&args.follow, &telemetry);
+    let flags = surroundings.health.flags();
+    let agent = Agent::new(Arc::clone(&prepared), store, surroundings)
+        .map_err(|error| refused_agent(&error))?;
+    let pages = AgentPages {
+        registry: agent.registry(),
+        telemetry: telemetry.clone(),
+        flags: Arc::clone(&flags),
+        clock: SystemClock::start(),
+    };
+    let worker = Worker {
+        agent,
+        requests: received,
+        waker: Waker::new(move || drop(wake.send(Request::Wake))),
+        prepared: Arc::clone(&prepared),
+        flags,
+        telemetry: telemetry.clone(),
+        watchdog: watchdog(),
+    };
+    let worker = std::thread::Builder::new()
+        .name("agent".to_owned())
+        .spawn(move || worker.run())
+        .context("cannot start the agent's thread")?;
+    let daemon = Daemon {
+        args: args.follow.clone(),
+        requests,
+        telemetry,
+        outputs: HashMap::new(),
+        seen: HashMap::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let served = runtime.block_on(daemon.serve(&prepared, server, web, pages, worker));
+    // A look-up of a name that never ends must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    served.map(|()| Done::Complete)
+}
+
+/// Takes the addresses, so that a taken one is known before anything is read.
+fn listening(config: &Config) -> Result<(Option<Server>, Option<WebConfig>), Failure> {
+    let refused = |message: String| Failure::Refused {
+        code: 2,
+        message,
+        help: None,
+    };
+    let addresses: Vec<_> = config.http.listen.iter().map(|at| at.value).collect();
+    if addresses.is_empty() {
+        return Ok((None, None));
+    }
+    let web = config.http.web_config.as_ref();
+    let web = web.map(|at| WebConfig::open(&at.value)).transpose();
+    let web = web.map_err(|error| refused(journal::chain(&error)))?;
+    let server = Server::bind(&addresses).map_err(|error| refused(journal::chain(&error)))?;
+    for address in server.addresses() {
+        tracing::info!("listening on {address}");
+    }
+    Ok((Some(server), web))
+}
+
+/// A third of the time after which the service manager loses patience.
+fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|patience| patience / 3)
+}
+
+/// An output's task.
+struct Running {
+    config: String,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// The I/O side.
+struct Daemon {
+    args: FollowArgs,
+    requests: Sender<Request>,
+    telemetry: Telemetry,
+    outputs: HashMap<String, Running>,
+    /// Files whose change calls for preparing anew.
+    seen: HashMap<PathBuf, Option<SystemTime>>,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+impl Daemon {
+    async fn serve(
+        mut self,
+        prepared: &Arc<Prepared>,
+        server: Option<Server>,
+        web: Option<WebConfig>,
+        pages: AgentPages,
+        worker: std::thread::JoinHandle<()>,
+    ) -> Result<(), Failure> {
+        let signals = Signals::new().context("cannot listen to signals")?;
+        let (stop, stopped) = watch::channel(false);
+        let http = server.map(|server| tokio::spawn(server.serve(Arc::new(pages), web, stopped)));
+        self.start_outputs(&prepared.config);
+        self.seen = stamps(&prepared.config);
+        let (ended, mut worker_ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            let result = worker.join();
+            // Nobody listens when the process ends first.
+            ended.send(result.is_ok()).ok();
+        });
+        notify(&[sd_notify::NotifyState::Ready]);
+        let well = self.until_told(signals, &mut worker_ended, prepared).await;
+        notify(&[sd_notify::NotifyState::Stopping]);
+        tracing::info!("stopping");
+        self.stop_outputs().await;
+        drop(self.requests.send(Request::Stop));
+        if well.is_none() {
+            drop(tokio::time::timeout(STOP, &mut worker_ended).await);
+        }
+        drop(stop);
+        if let Some(http) = http {
+            drop(tokio::time::timeout(STOP, http).await);
+        }
+        match well {
+            Some(false) => Err(Failure::Other(anyhow::anyhow!(
+                "the agent's thread ended by a fault of its own; nothing committed is lost"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Serves until a signal, or until the agent's thread has ended: then whether it ended well.
+    async fn until_told(
+        &mut self,
+        mut signals: Signals,
+        worker_ended: &mut oneshot::Receiver<bool>,
+        prepared: &Arc<Prepared>,
+    ) -> Option<bool> {
+        let mut config = prepared.config.clone();
+        let mut look = tokio::time::interval(LOOK);
+        let mut upkeep = tokio::time::interval(UPKEEP);
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => return None,
+                _ = signals.interrupt.recv() => return None,
+                _ = signals.hang_up.recv() => {
+                    notify(&[sd_notify::NotifyState::Reloading]);
+                    if let Some(new) = self.reload(None).await {
+                        config = new;
+                    }
+                    notify(&[sd_notify::NotifyState::Ready]);
+                }
+                _ = look.tick() => {
+                    if stamps(&config) != self.seen {
+                        self.reload(Some(config.clone())).await;
+                        self.seen = stamps(&config);
+                    }
+                }
+                _ = upkeep.tick() => self.telemetry.upkeep(),
+                ended = &mut *worker_ended => return Some(ended.unwrap_or(false)),
+            }
+        }
+    }
+
+    /// Takes over the configuration, read anew unless it is given. `None` when it has mistakes: the
+    /// old one stays.
+    async fn reload(&mut self, config: Option<Config>) -> Option<Config> {
+        let args = self.args.clone();
+        let prepared = tokio::task::spawn_blocking(move || {
+            config
+                .map_or_else(|| load(&args), Ok)
+                .and_then(Prepared::new)
+        });
+        let taken = match prepared.await {
+            Ok(Ok(prepared)) => self.adopt(Arc::new(prepared)).await,
+            Ok(Err(mistakes)) => {
+                super::super::say_all(&mistakes);
+                Err(first_of(&mistakes))
+            }
+            Err(panic) => Err(panic.to_string()),
+        };
+        let success = taken.is_ok();
+        self.telemetry
+            .config_reload_success
+            .set(f64::from(u8::from(success)));
+        match taken {
+            Ok(config) => {
+                tracing::info!("configuration loaded");
+                Some(config)
+            }
+            Err(error) => {
+                tracing::error!(
+                    error,
+                    "the new configuration is not used, the old one stays"
+                );
+                None
+            }
+        }
+    }
+
+    async fn adopt(&mut self, prepared: Arc<Prepared>) -> Result<Config, String> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Adopt {
+            prepared: Arc::clone(&prepared),
+            reply,
+        };
+        let gone = || "the agent's thread has ended".to_owned();
+        self.requests.send(request).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())??;
+        self.start_outputs(&prepared.config);
+        self.seen = stamps(&prepared.config);
+        Ok(prepared.config.clone())
+    }
+
+    /// Starts outputs that are new or changed, stops those that left.
+    fn start_outputs(&mut self, config: &Config) {
+        let mut before = std::mem::take(&mut self.outputs);
+        for output in &config.outputs {
+            let name = output.name.value.clone();
+            let written = format!("{:?} {:?}", target(output), output.retry);
+            let known = before.remove(&name);
+            let running = match known {
+                Some(running) if running.config == written => running,
+                known => {
+                    if let Some(old) = known {
+                        stop_output(&old);
+                    }
+                    self.start_output(output, written)
+                }
+            };
+            self.outputs.insert(name, running);
+        }
+        before.values().for_each(stop_output);
+    }
+
+    fn start_output(&self, output: &OutputConfig, config: String) -> Running {
+        let (stop, stopped) = watch::channel(false);
+        let queue = RemoteQueue {
+            output: output.name.value.clone(),
+            requests: self.requests.clone(),
+            points: 0,
+        };
+        let task = carbon::run(target(output), output.retry, queue, stopped);
+        Running {
+            config,
+            stop,
+            task: tokio::spawn(task),
+        }
+    }
+
+    async fn stop_outputs(&mut self) {
+        for running in self.outputs.values() {
+            stop_output(running);
+        }
+        for (_, running) in self.outputs.drain() {
+            drop(tokio::time::timeout(STOP, running.task).await);
+        }
+    }
+}
+
+/// The task ends by itself, and says that what it had in hand was not delivered.
+fn stop_output(running: &Running) {
+    // A task that has ended does not listen.
+    running.stop.send(true).ok();
+}
+
+/// Where an output delivers.
+pub(super) fn target(output: &OutputConfig) -> Target {
+    let OutputKind::Graphite(graphite) = &output.kind;
+    Target {
+        address: graphite.address.value.to_string(),
+        protocol: protocol(graphite.protocol),
+        connect_timeout: graphite.connect_timeout,
+        write_timeout: graphite.write_timeout,
+        ack_timeout: graphite.ack_timeout,
+    }
+}
+
+fn first_of(mistakes: &[Diagnostic]) -> String {
+    let first = mistakes.first().map(|mistake| mistake.message.clone());
+    first.unwrap_or_default()
+}
+
+/// When each watched file was last changed.
+fn stamps(config: &Config) -> HashMap<PathBuf, Option<SystemTime>> {
+    let changed = |path: &PathBuf| std::fs::metadata(path).and_then(|m| m.modified()).ok();
+    let files = watched_files(config).into_iter();
+    files.map(|path| (path.clone(), changed(&path))).collect()
+}
+
+/// Without a service manager nobody is told.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    drop(sd_notify::notify(states));
+}

@@ -1,0 +1,144 @@
+//! `run`, `once` and `check-config`: the daemon and what belongs to it.
+//!
+//! One thread owns followers, counts and the store ([`worker`]); tokio serves HTTP, outputs and
+//! signals ([`daemon`]). They meet at a channel of requests and at the committed totals.
+
+mod agent;
+mod check;
+mod clock;
+mod daemon;
+mod health;
+mod journal;
+mod log;
+mod minutes;
+mod once;
+mod outbox;
+mod own;
+mod pages;
+mod permissions;
+mod prepare;
+mod queue;
+mod rows;
+mod time;
+mod worker;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(super) use check::check_config;
+pub(super) use daemon::run;
+pub(super) use once::once;
+
+use crate::cli::{self, FollowArgs};
+use crate::config::{Config, Environment, Start, Text};
+use crate::definition::At;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::source::follow::RealDisk;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Telemetry;
+
+use super::Failure;
+use agent::{AgentError, Surroundings};
+use clock::SystemClock;
+use health::Health;
+use prepare::Prepared;
+
+/// The configuration that the arguments name or stand for.
+fn load(args: &FollowArgs) -> Result<Config, Vec<Diagnostic>> {
+    let environment = environment();
+    let Some(path) = &args.config else {
+        let mut config = Config::for_paths(&args.paths, &environment);
+        for log in &mut config.logs {
+            log.parsers = args.parser.iter().map(|name| named_parser(name)).collect();
+        }
+        return Ok(config);
+    };
+    Config::load(path, &environment)
+}
+
+fn named_parser(name: &str) -> At<Text> {
+    At {
+        value: Text::plain(name),
+        place: Place::argument("--parser", name),
+    }
+}
+
+/// What the configuration may ask of this process' surroundings.
+fn environment() -> Environment {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Environment {
+        host: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+        variables: variables.collect(),
+        folder: std::env::current_dir().unwrap_or_else(|_| "/".into()),
+        is_root: rustix::process::geteuid().is_root(),
+    }
+}
+
+/// What agents get from this machine.
+fn surroundings(args: &FollowArgs, telemetry: &Telemetry) -> Surroundings<RealDisk, SystemClock> {
+    Surroundings {
+        disk: |log| RealDisk {
+            follow_symlinks: log.follow_symlinks,
+        },
+        clock: SystemClock::start(),
+        backfill: args.backfill,
+        from: args.from.map(|from| match from {
+            cli::From::End => Start::End,
+            cli::From::Start => Start::Start,
+        }),
+        health: Health::new(telemetry.clone()),
+    }
+}
+
+/// The process' telemetry.
+fn telemetry() -> Result<Telemetry, Failure> {
+    let started = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Telemetry::install(env!("CARGO_PKG_VERSION"), started.as_secs_f64())
+        .map_err(|error| Failure::Other(error.into()))
+}
+
+/// Opens the store that the configuration names.
+fn open_store(prepared: &Prepared) -> Result<Store, Failure> {
+    let path = &prepared.config.store.path.value;
+    Store::open(path, agent::options(prepared)).map_err(|error| refused_store(&error))
+}
+
+/// The exit code of a store that cannot be used.
+fn refused_store(error: &StoreError) -> Failure {
+    Failure::Refused {
+        code: match error {
+            StoreError::Held { .. } => 3,
+            StoreError::Newer { .. } => 4,
+            error if error.is_final() => 2,
+            _ => 1,
+        },
+        message: journal::chain(error),
+        help: error.help(),
+    }
+}
+
+fn refused_agent(error: &AgentError) -> Failure {
+    match error {
+        AgentError::Store(error) => refused_store(error),
+        AgentError::Busy | AgentError::Stream { .. } => Failure::Refused {
+            code: 2,
+            message: journal::chain(error),
+            help: None,
+        },
+    }
+}
+
+/// Says what is allowed but probably not meant, and what a person should know.
+fn say_notices(prepared: &Prepared) {
+    if !prepared.config.warnings.is_empty() {
+        super::say_all(&prepared.config.warnings);
+    }
+    for notice in &prepared.notices {
+        tracing::info!("{notice}");
+    }
+}
