@@ -26,12 +26,14 @@ mod place;
 mod plan;
 mod register;
 mod registry;
+mod room;
 mod schema;
 mod tidy;
 
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -53,6 +55,8 @@ pub struct Store {
     options: StoreOptions,
     /// `None` after opening again failed.
     connection: Option<Connection>,
+    /// Dropped after the connection, see [`room`].
+    index_room: Option<File>,
     /// What is known of the plan; as the last commit left it unless `stale`.
     known: Known,
     /// Claims under way, by output.
@@ -87,12 +91,15 @@ impl Store {
     pub fn open(path: impl AsRef<Path>, options: StoreOptions) -> Result<Store, StoreError> {
         let path = path.as_ref();
         let lock = place::prepare(path)?;
+        room::check(path)?;
         let connection = schema::open(path, options.busy)?;
         schema::check(&connection, path)?;
+        let index = room::reserve(path)?;
         Ok(Store {
             path: path.to_owned(),
             options,
             connection: Some(connection),
+            index_room: index,
             known: Known::default(),
             flights: Vec::new(),
             claims: 0,
@@ -113,7 +120,11 @@ impl Store {
         self.flights.clear();
         self.known = Known::default();
         self.connection = None;
-        self.connection = Some(schema::reopen(&self.path, self.options.busy)?);
+        self.index_room = None;
+        room::check(&self.path)?;
+        let connection = schema::reopen(&self.path, self.options.busy)?;
+        self.index_room = room::reserve(&self.path)?;
+        self.connection = Some(connection);
         Ok(())
     }
 

@@ -9,7 +9,14 @@ use crate::program::{Ran, run};
 fn once(scene: &Scene, args: &[&str]) -> Ran {
     scene.agent.write_config();
     let config = scene.agent.config_path();
-    let mut all = vec!["once", "-c", config.to_str().unwrap(), "--wait", "10"];
+    let mut all = vec![
+        "once",
+        "-c",
+        config.to_str().unwrap(),
+        "--wait",
+        "10",
+        "--backfill",
+    ];
     all.extend(args);
     run(&all)
 }
@@ -59,7 +66,7 @@ fn a_carbon_that_is_down_makes_the_run_incomplete_and_the_next_one_delivers() {
     let config = scene.agent.config_path();
     scene.agent.write_config();
     let config = config.to_str().unwrap();
-    run(&["once", "-c", config, "--close", "--wait", "1"]).exits(1);
+    run(&["once", "-c", config, "--close", "--backfill"]).exits(1);
     scene.carbon.set(super::mock_carbon::Mode::Sound);
     once(&scene, &["--close"]).exits(0);
     super::oracle::points_are_sound(&scene.carbon.history(), &scene.writer.truth);

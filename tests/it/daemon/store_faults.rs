@@ -182,6 +182,7 @@ fn fill_and_free(place: &Path) {
     for size in [1 << 16, 1 << 12, 1] {
         while std::io::Write::write_all(&mut full, &vec![1; size]).is_ok() {}
     }
+    drop(full);
     for _ in 0..20 {
         scene.writer.lines(200);
         pause(20);
@@ -200,7 +201,7 @@ fn fill_and_free(place: &Path) {
 #[test]
 fn a_full_disk_stops_reading_and_nothing_is_lost() {
     let folder = Folder::new();
-    let args = ["-t", "tmpfs", "-o", "size=2m,mode=0755", "tmpfs"];
+    let args = ["-t", "tmpfs", "-o", "size=16m,mode=0755", "tmpfs"];
     if let Some(mounted) = mount(&args, folder.0.path()) {
         fill_and_free(&mounted.0);
     }
