@@ -299,12 +299,13 @@ fn positions_come_back_as_they_were_given() {
         tail_len: 3,
         tail: vec![],
         offset: u64::MAX,
-        skipping: true,
+        skipping: 4096,
         state,
         size: 7,
         note: b"#Fields: \xff".to_vec(),
     };
     let row = |path: &[u8], generations| FileRow {
+        gone: false,
         log: 0,
         path: path.to_vec(),
         generations,

@@ -146,6 +146,9 @@ fn label_of<'l>(log: &'l LogConfig, label: &str) -> &'l str {
     found.map_or("", |(_, value)| value.value.as_str())
 }
 
+/// Logs with their formats and rules, and the metrics of all of them.
+type CompiledLogs = (Vec<PreparedLog>, Arc<Vec<Metric>>);
+
 type Sets<'e> = Vec<Vec<&'e RuleSetDefinition>>;
 
 /// The rule sets of each log's parsers, one list for each parser.
@@ -166,7 +169,7 @@ fn compiled(
     config: &Config,
     parsers: &[Vec<String>],
     labels: &[String],
-) -> Result<(Vec<PreparedLog>, Arc<Vec<Metric>>), Vec<Diagnostic>> {
+) -> Result<CompiledLogs, Vec<Diagnostic>> {
     let (mut names, mut sets) = (Vec::new(), Vec::new());
     for (log, parsers) in config.logs.iter().zip(parsers) {
         names.extend(parsers.iter().cloned());

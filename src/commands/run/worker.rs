@@ -126,7 +126,7 @@ impl<D: Disk, C: Clock> Worker<D, C> {
                 reply,
             } => {
                 self.agent
-                    .ended(&output, job, points, result.as_ref().map(|()| ()));
+                    .ended(&output, job, points, result.as_ref().copied());
                 // Nobody waits when the output was told to stop.
                 reply.send(()).ok();
             }

@@ -83,6 +83,7 @@ impl World {
         let wanted = self.offset + 1;
         while self.offset < wanted {
             let files = [FileRow {
+                gone: false,
                 log: 0,
                 path: b"/log".to_vec(),
                 generations: vec![generation(wanted)],
@@ -226,7 +227,7 @@ fn generation(offset: u64) -> GenerationRow {
         tail_len: 0,
         tail: Vec::new(),
         offset,
-        skipping: false,
+        skipping: 0,
         state: GenerationState::Live,
         size: offset,
         note: Vec::new(),
