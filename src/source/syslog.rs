@@ -414,7 +414,7 @@ fn modern(mut rest: &[u8]) -> Option<&[u8]> {
         rest = rest.get(memchr(b' ', rest)? + 1..)?;
     }
     if let Some(rest) = rest.strip_prefix(b"-") {
-        return Some(rest.strip_prefix(b" ").unwrap_or(rest)).map(without_mark);
+        return Some(without_mark(rest.strip_prefix(b" ").unwrap_or(rest)));
     }
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in rest.iter().enumerate() {
@@ -424,7 +424,7 @@ fn modern(mut rest: &[u8]) -> Option<&[u8]> {
             b'"' => quoted = !quoted,
             b']' if !quoted && rest.get(at + 1) != Some(&b'[') => {
                 let rest = rest.get(at + 1..)?;
-                return Some(rest.strip_prefix(b" ").unwrap_or(rest)).map(without_mark);
+                return Some(without_mark(rest.strip_prefix(b" ").unwrap_or(rest)));
             }
             _ => {}
         }

@@ -173,10 +173,14 @@ impl<D: Disk> Follower<D> {
             if one.sight == Some(sight(&stat)) {
                 continue;
             }
+            // It counts as seen only when its content was asked.
             one.look(&stat);
-            one.verified = false;
-            if one.text.is_some() && !matches!(one.check(cx.disk), Ok(Verdict::Same)) {
-                self.rescan = true;
+            (one.verified, one.sight) = (false, None);
+            if one.text.is_some() {
+                match one.check(cx.disk) {
+                    Ok(Verdict::Same) => one.sight = Some(sight(&stat)),
+                    _ => self.rescan = true,
+                }
             }
         }
     }
@@ -394,16 +398,21 @@ fn open_again<D: Disk>(
         let Some(path) = one.path.as_deref() else {
             return Ok(false);
         };
-        let Some(text) = open_text(disk, path, one.state == State::Live, options)? else {
-            return Ok(false);
-        };
-        let stat = disk.fstat(&text.file)?;
-        if !one.may_be(&stat) {
-            return Ok(false);
-        }
-        one.text = Some(text);
+        one.text = open_text(disk, path, one.state == State::Live, options)?;
     }
-    Ok(one.check(disk)? == Verdict::Same)
+    let Some(text) = one.text.as_ref() else {
+        return Ok(false);
+    };
+    let stat = disk.fstat(&text.file)?;
+    if !one.may_be(&stat) {
+        one.close();
+        return Ok(false);
+    }
+    let same = one.check(disk)? == Verdict::Same;
+    if same {
+        one.sight = Some(sight(&stat));
+    }
+    Ok(same)
 }
 
 /// Opens a file; what a server writes is never compressed, a rotated file may be. `None` while its first

@@ -120,7 +120,7 @@ impl<D: Disk> Followers<D> {
             let Some(follower) = self.all.get_mut(index) else {
                 break;
             };
-            if follower.gone && !self.disk.stat(&follower.path).is_ok() {
+            if follower.gone && self.disk.stat(&follower.path).is_err() {
                 continue;
             }
             let before = follower.open_files();

@@ -220,8 +220,11 @@ impl<D: Disk> Follower<D> {
                 continue;
             };
             if weak && one.sight != Some(sight(&file.stat)) {
-                let copied =
-                    file.open(cx).is_ok() && matches!(self.compare(cx, file), Ok(Likeness::Copy));
+                // An archive is another file than the log it was made from.
+                let copied = file.open(cx).is_ok()
+                    && (file.is_packed()
+                        || file.untold
+                        || matches!(self.compare(cx, file), Ok(Likeness::Copy)));
                 if copied {
                     continue;
                 }
@@ -346,12 +349,7 @@ impl<D: Disk> Follower<D> {
     }
 
     /// What is left over: known, a copy, in the making, or new.
-    fn take_new(
-        &mut self,
-        cx: &mut Context<'_, D>,
-        found: &mut Vec<Found<D>>,
-        seen: &mut Sightings,
-    ) {
+    fn take_new(&mut self, cx: &mut Context<'_, D>, found: &mut [Found<D>], seen: &mut Sightings) {
         let first = self.birth == Birth::FirstStart;
         for file in found.iter_mut().filter(|file| !file.taken) {
             if let Err(error) = file.open(cx) {
