@@ -46,6 +46,8 @@ pub(super) struct Follower<D: Disk> {
     pub(super) birth: Birth,
     pub(super) rescan: bool,
     pub(super) siblings: Vec<PathBuf>,
+    /// Which files the siblings were at the last change of a folder.
+    inodes: Vec<Option<(u64, u64)>>,
     folder_changes: Option<u64>,
     /// Files that are copies of what is known, or in the making, and since when.
     pub(super) ignored: HashMap<(u64, u64), (Sight, Duration)>,
@@ -70,6 +72,7 @@ impl<D: Disk> Follower<D> {
             birth,
             rescan: true,
             siblings: Vec::new(),
+            inodes: Vec::new(),
             folder_changes: None,
             ignored: HashMap::new(),
             failing: None,
@@ -104,14 +107,17 @@ impl<D: Disk> Follower<D> {
         self.note_end(cx.now);
     }
 
-    /// A scan is due when the names beside the path changed.
+    /// A scan is due when the rotated files beside the path changed.
     fn notice_folders(&mut self, cx: &mut Context<'_, D>) {
         let changes = self.look_at_folders(cx, false);
         if self.folder_changes != Some(changes) {
             self.folder_changes = Some(changes);
             let siblings = self.find_siblings(cx);
-            if siblings != self.siblings {
-                self.siblings = siblings;
+            // Another file may have got the name of one that was deleted.
+            let inode = |path: &PathBuf| cx.disk.stat(path).ok().map(|stat| (stat.dev, stat.ino));
+            let inodes: Vec<_> = siblings.iter().map(inode).collect();
+            if siblings != self.siblings || inodes != self.inodes {
+                (self.siblings, self.inodes) = (siblings, inodes);
                 self.rescan = true;
             }
         }

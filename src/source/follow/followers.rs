@@ -10,7 +10,7 @@ use super::super::Limits;
 use super::folders::{Folders, is_pattern, parent};
 use super::follower::{Birth, Context, Follower};
 use super::generation::{Step, TURN};
-use super::names::is_rotated;
+use super::names::{is_rotated, stem};
 use super::position::as_u64;
 use super::{Disk, Event, FollowerView, Kind, NOTE_LEN, Piece, Saved, What};
 
@@ -329,16 +329,20 @@ impl<D: Disk> Followers<D> {
     }
 
     fn follow_found(&mut self, found: &[PathBuf], known: bool) {
-        let mut by_dir: HashMap<&Path, Vec<&[u8]>> = HashMap::new();
+        // By folder and by what the names of their rotated files begin with.
+        let mut logs: HashMap<(&Path, &[u8]), Vec<&[u8]>> = HashMap::new();
         let followed: Vec<PathBuf> = self.by_path.keys().cloned().collect();
         for path in found.iter().chain(&followed) {
             let name = path.file_name().unwrap_or_default().as_bytes();
-            by_dir.entry(parent(path)).or_default().push(name);
+            logs.entry((parent(path), stem(name)))
+                .or_default()
+                .push(name);
         }
         for path in found {
             let name = path.file_name().unwrap_or_default().as_bytes();
-            let logs = by_dir.get(parent(path)).into_iter().flatten();
-            let rotated = has_log(name, logs.copied()) || self.is_rotated_by_option(path);
+            let near =
+                (0..=name.len()).filter_map(|len| logs.get(&(parent(path), name.get(..len)?)));
+            let rotated = has_log(name, near.flatten().copied()) || self.is_rotated_by_option(path);
             let regular = |path| {
                 self.disk
                     .stat(path)

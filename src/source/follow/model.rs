@@ -298,18 +298,7 @@ impl World {
                 let saved = self.saved();
                 self.agent.roll_back(saved, self.now);
             }
-            Action::LoseFolder => {
-                self.disk.lose_folder("/log", true);
-                self.read(usize::MAX);
-                self.read(usize::MAX);
-                self.disk.lose_folder("/log", false);
-            }
-            Action::Deny if self.disk.exists(LOG) => {
-                self.disk.deny(LOG, true);
-                self.read(usize::MAX);
-                self.read(usize::MAX);
-                self.disk.deny(LOG, false);
-            }
+            Action::LoseFolder | Action::Deny => self.hide(action),
             Action::Read => self.read(usize::MAX),
             Action::ReadSome => self.read(1),
             Action::Commit => self.commit(),
@@ -320,6 +309,25 @@ impl World {
             _ => {}
         }
         self.never_twice();
+    }
+
+    /// Takes the log or its folder away for two looks.
+    fn hide(&mut self, action: &Action) {
+        let deny = matches!(action, Action::Deny);
+        if deny && !self.disk.exists(LOG) {
+            return;
+        }
+        for hidden in [true, false] {
+            if deny {
+                self.disk.deny(LOG, hidden);
+            } else {
+                self.disk.lose_folder("/log", hidden);
+            }
+            if hidden {
+                self.read(usize::MAX);
+                self.read(usize::MAX);
+            }
+        }
     }
 
     fn never_twice(&self) {
@@ -418,5 +426,16 @@ fn inode_of_an_empty_log_given_to_an_archive_is_no_proof() {
         false,
         100,
         &[Rotate, Write(1), Kill, Rotate, Gzip(2), GzipInHalves(1)],
+    );
+}
+
+#[test]
+fn copy_under_the_name_of_a_deleted_file_is_noticed() {
+    use Action::{CopyTruncate, Delete, Read, Rotate, Write};
+    run(
+        false,
+        false,
+        100,
+        &[Rotate, Read, Delete(1), Write(1), CopyTruncate],
     );
 }

@@ -32,6 +32,12 @@ pub(super) fn is_rotated(log: &[u8], name: &[u8]) -> bool {
     })
 }
 
+/// What the names of all rotated files of a log begin with.
+pub(super) fn stem(log: &[u8]) -> &[u8] {
+    let dot = memchr::memrchr(b'.', log).filter(|dot| *dot > 0);
+    log.get(..dot.unwrap_or(log.len())).unwrap_or(log)
+}
+
 /// What follows the whole name of the log.
 fn is_suffix(rest: &[u8]) -> bool {
     match rest.split_first() {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::folders::parent;
 use super::follower::{Birth, Context, Follower, open_text};
 use super::generation::{Generation, sight};
-use super::names::is_rotated;
+use super::names::{is_rotated, stem};
 use super::position::{HEAD_LEN, Position, Verdict, as_u64};
 use super::text::{Ending, Text};
 use super::{Disk, Event, Kind, Stat, State};
@@ -142,11 +142,7 @@ impl<D: Disk> Follower<D> {
         }
         let dir = parent(&self.path);
         let names = cx.folders.names(dir);
-        let stem = name
-            .iter()
-            .rposition(|byte| *byte == b'.')
-            .filter(|at| *at > 0);
-        let stem = name.get(..stem.unwrap_or(name.len())).unwrap_or_default();
+        let stem = stem(name);
         let from = names.partition_point(|name| name.as_bytes() < stem);
         let near = names
             .iter()
