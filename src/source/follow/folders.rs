@@ -29,6 +29,8 @@ struct Folder {
     settled: bool,
     error: Option<io::ErrorKind>,
     looked: Option<u64>,
+    /// The next look is one more within a poll: it asks for the time of change alone.
+    again: bool,
     changes: u64,
 }
 
@@ -67,6 +69,7 @@ impl Folders {
     pub(super) fn look_again<D: Disk>(&mut self, disk: &D, dir: &Path) -> u64 {
         if let Some(folder) = self.all.get_mut(dir) {
             folder.looked = None;
+            folder.again = true;
         }
         self.look(disk, dir)
     }
@@ -158,7 +161,8 @@ impl Folder {
             Err(error) => return self.fail(error.kind()),
         };
         let stamp = (stat.dev, stat.ino, stat.mtime_ns, stat.ctime_ns);
-        if self.stamp == Some(stamp) && self.settled && self.error.is_none() {
+        let enough = std::mem::take(&mut self.again) || self.settled;
+        if self.stamp == Some(stamp) && enough && self.error.is_none() {
             return;
         }
         let apart = now.saturating_sub(self.listed) >= TICK;

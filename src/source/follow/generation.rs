@@ -224,9 +224,11 @@ impl<D: Disk> Generation<D> {
         self.verified = false;
     }
 
-    /// May be closed without losing anything: it was read, and its path leads to it.
+    /// May be closed: its path leads to it. A compressed file would have to be read from its beginning again.
     pub(super) fn is_closable(&self) -> bool {
-        self.text.is_some() && self.path.is_some() && (self.at_end || self.state == State::Done)
+        let packed = self.text.as_ref().is_some_and(Text::is_packed);
+        let rested = self.at_end || self.state == State::Done;
+        self.text.is_some() && self.path.is_some() && (rested || !packed)
     }
 
     /// There may be something to read.

@@ -487,3 +487,27 @@ fn open_files_do_not_add_up_over_rotations() {
     });
     assert!(open.count() <= 2);
 }
+
+#[test]
+fn many_logs_are_followed_with_few_open_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = |number: usize| dir.path().join(format!("app{number}.log"));
+    let count: usize = std::env::var("BEACONTAIL_MANY").map_or(300, |many| many.parse().unwrap());
+    (0..count).for_each(|number| append(&log(number), "old\n"));
+    let mut options = options(&[dir.path().join("*.log").to_str().unwrap()]);
+    options.max_open = 20;
+    let mut agent = Agent::new(
+        &RealDisk {
+            follow_symlinks: true,
+        },
+        options,
+    );
+    assert_eq!(agent.read(), "");
+    (0..count).for_each(|number| append(&log(number), "new\n"));
+    agent.restart();
+    assert_eq!(agent.read(), "new\n".repeat(count));
+    fs::rename(log(7), dir.path().join("app7.log.1")).unwrap();
+    append(&log(7), "7\n");
+    assert_eq!(agent.read(), "7\n");
+    assert_eq!((agent.gaps(), agent.all.len()), (vec![], count));
+}
