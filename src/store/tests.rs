@@ -335,8 +335,19 @@ fn positions_come_back_as_they_were_given() {
     };
     fixture.commit(&batch).unwrap();
     fixture.restart();
-    assert_eq!(fixture.store().files(0).unwrap(), [row(b"/a\xff", all)]);
+    let looked_at = [row(b"/a\xff", all.clone()), row(b"/b", vec![])];
+    assert_eq!(fixture.store().files(0).unwrap(), looked_at);
     assert_eq!(fixture.store().watermark(0).unwrap(), Some(T));
+    let gone = FileRow {
+        gone: true,
+        ..row(b"/b", vec![])
+    };
+    let batch = Batch {
+        files: &[gone],
+        ..Batch::default()
+    };
+    fixture.commit(&batch).unwrap();
+    assert_eq!(fixture.store().files(0).unwrap(), [row(b"/a\xff", all)]);
 }
 
 #[test]
