@@ -26,7 +26,6 @@ mod without_file;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -195,16 +194,6 @@ pub enum SyslogAddress {
     Tcp(SocketAddr),
     /// `unix:///run/x.sock`: a datagram socket, absolute.
     Unix(PathBuf),
-}
-
-impl fmt::Display for SyslogAddress {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SyslogAddress::Udp(address) => write!(out, "udp://{address}"),
-            SyslogAddress::Tcp(address) => write!(out, "tcp://{address}"),
-            SyslogAddress::Unix(path) => write!(out, "unix://{}", path.display()),
-        }
-    }
 }
 
 /// Where the first start of a log begins. Later starts begin where the last one committed.

@@ -17,7 +17,7 @@ mod inputs;
 mod lines;
 #[cfg(test)]
 mod samples;
-pub mod syslog;
+pub mod stream;
 pub mod wake;
 
 pub use archive::{Archive, Limits};

@@ -17,7 +17,7 @@ use crate::config::{Config, OutputConfig, OutputKind};
 use crate::diagnostic::Diagnostic;
 use crate::http::{Server, WebConfig};
 use crate::sinks::carbon::{self, Target};
-use crate::source::wake::Waker;
+use crate::source::wake::{Wake, Waker};
 use crate::telemetry::Telemetry;
 
 use super::agent::Agent;
@@ -46,7 +46,8 @@ pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
     let (server, web) = listening(&prepared.config)?;
     let (requests, received) = channel();
     let wake = requests.clone();
-    let surroundings = surroundings(&args.follow, &telemetry);
+    let wake: Wake = Arc::new(move || drop(wake.send(Request::Wake)));
+    let surroundings = surroundings(&args.follow, &telemetry, Arc::clone(&wake));
     let flags = surroundings.health.flags();
     let agent = Agent::new(Arc::clone(&prepared), store, surroundings)
         .map_err(|error| refused_agent(&error))?;
@@ -59,7 +60,7 @@ pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
     let worker = Worker {
         agent,
         requests: received,
-        waker: Waker::new(move || drop(wake.send(Request::Wake))),
+        waker: Waker::new(wake),
         prepared: Arc::clone(&prepared),
         flags,
         telemetry: telemetry.clone(),

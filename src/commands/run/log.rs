@@ -11,7 +11,7 @@ use crate::parse::Reader;
 use crate::pipeline::{Counter, LineCounts, Pipeline, Rejection, TimeRange};
 use crate::record::Span;
 use crate::source::follow::{Disk, Followers, Saved, What};
-use crate::source::syslog::Stream;
+use crate::source::stream::Stream;
 
 use super::clock::Now;
 use super::minutes::Minutes;

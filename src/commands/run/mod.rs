@@ -33,6 +33,7 @@ use crate::config::{Config, Environment, Start, Text};
 use crate::definition::At;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::source::follow::RealDisk;
+use crate::source::wake::Wake;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 
@@ -78,8 +79,13 @@ fn environment() -> Environment {
 }
 
 /// What agents get from this machine.
-fn surroundings(args: &FollowArgs, telemetry: &Telemetry) -> Surroundings<RealDisk, SystemClock> {
+fn surroundings(
+    args: &FollowArgs,
+    telemetry: &Telemetry,
+    wake: Wake,
+) -> Surroundings<RealDisk, SystemClock> {
     Surroundings {
+        wake,
         disk: |log| RealDisk {
             follow_symlinks: log.follow_symlinks,
         },

@@ -60,7 +60,7 @@ pub(in crate::commands) fn once(args: &OnceArgs) -> Result<Done, Failure> {
         return Ok(Done::Complete);
     };
     let telemetry = telemetry()?;
-    let surroundings = surroundings(&args.follow, &telemetry);
+    let surroundings = surroundings(&args.follow, &telemetry, Arc::new(|| {}));
     let mut agent = Agent::new(Arc::clone(&prepared), store, surroundings)
         .map_err(|error| refused_agent(&error))?;
     let read = read_all(&mut agent, args.close);

@@ -3,7 +3,6 @@
 //! A round follows a wake-up after `flush` at the earliest, so that a busy log costs one commit each
 //! `flush`, and comes after `poll` at the latest, because wake-ups are hints that get lost.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -91,8 +90,7 @@ impl<D: Disk, C: Clock> Worker<D, C> {
 
     fn look_due(&self, schedule: &Schedule) -> Duration {
         let agent = &self.prepared.config.agent;
-        let hasty = schedule.woken || self.agent.has_streams();
-        let pause = if hasty {
+        let pause = if schedule.woken {
             agent.flush.min(agent.poll)
         } else {
             agent.poll
@@ -174,8 +172,7 @@ impl<D: Disk, C: Clock> Worker<D, C> {
     /// Keeps the watched directories those of the followed files.
     fn watch(&mut self) {
         let directories = self.agent.directories();
-        self.waker.watch(directories.iter().map(PathBuf::as_path));
-        if let Some(warning) = self.waker.warning() {
+        if let Some(warning) = self.waker.watch(&directories) {
             tracing::warn!("{warning}");
         }
         self.telemetry

@@ -13,11 +13,11 @@ use super::super::prepare::{Prepared, PreparedLog};
 use super::super::rows::saved;
 use super::super::time::{LogTime, TimeRules};
 use super::{Agent, AgentError};
-use crate::config::{LogConfig, LogInput, Start};
+use crate::config::{LogConfig, LogInput, Start, SyslogAddress};
 use crate::definition::At;
 use crate::source::Limits;
 use crate::source::follow::{Disk, FollowOptions, Followers};
-use crate::source::syslog::Stream;
+use crate::source::stream::{Stream, SyslogAddress as Address};
 use crate::store::{FileRow, LogPlan, OutputPlan, Registry, StoreError, StoreOptions};
 
 /// Files that are no logs: sockets, the store, what the libraries open.
@@ -128,10 +128,11 @@ impl<D: Disk, C: Clock> Agent<D, C> {
                 .any(|known| known.name == log.config.name.value);
             let open = !(running && same_input(&self.prepared, log));
             let bytes = prepared.config.limits.line_bytes;
+            let wake = Arc::clone(&self.wake);
             let stream = match &log.config.input {
-                LogInput::StandardInput(_) if open => Some(Stream::stdin(bytes)),
+                LogInput::StandardInput(_) if open => Some(Ok(Stream::stdin(bytes, wake))),
                 LogInput::Syslog(address) if open => {
-                    Some(Stream::syslog(&address.value.to_string(), bytes))
+                    Some(Stream::syslog(&listener(&address.value), bytes, wake))
                 }
                 _ => None,
             };
@@ -248,6 +249,14 @@ fn written(input: &LogInput) -> String {
         }
         LogInput::StandardInput(_) => "-".to_owned(),
         LogInput::Syslog(address) => format!("{:?}", address.value),
+    }
+}
+
+fn listener(address: &SyslogAddress) -> Address {
+    match address {
+        SyslogAddress::Udp(address) => Address::Udp(*address),
+        SyslogAddress::Tcp(address) => Address::Tcp(*address),
+        SyslogAddress::Unix(path) => Address::Unix(path.clone()),
     }
 }
 

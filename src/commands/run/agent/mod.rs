@@ -17,7 +17,8 @@ use std::time::Duration;
 use crate::config::{LogConfig, Start};
 use crate::pipeline::Rejection;
 use crate::source::follow::{Disk, Event};
-use crate::source::syslog::StreamError;
+use crate::source::stream::StreamError;
+use crate::source::wake::Wake;
 use crate::store::{Batch, Delta, FileRow, Registry, Store, StoreError};
 
 use super::clock::{Clock, Clocks, Now};
@@ -50,6 +51,8 @@ pub(in crate::commands) struct Surroundings<D, C> {
     pub(in crate::commands) backfill: bool,
     /// Where new logs begin, whatever the configuration says.
     pub(in crate::commands) from: Option<Start>,
+    /// Calls the agent when a stream has lines.
+    pub(in crate::commands) wake: Wake,
     pub(in crate::commands) health: Health,
 }
 
@@ -84,6 +87,7 @@ pub(in crate::commands) struct Agent<D: Disk, C: Clock> {
     clocks: Clocks<C>,
     backfill: bool,
     from: Option<Start>,
+    wake: Wake,
     health: Health,
     store: Store,
     registry: Shared,
@@ -117,6 +121,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             clocks: Clocks::new(surroundings.clock),
             backfill: surroundings.backfill,
             from: surroundings.from,
+            wake: surroundings.wake,
             health: surroundings.health,
             store,
             registry: Shared::default(),
@@ -429,13 +434,6 @@ impl<D: Disk, C: Clock> Agent<D, C> {
                 Err(error) => return self.lost(&error, now),
             }
         }
-    }
-
-    /// True when a source has no file to look at.
-    pub(in crate::commands) fn has_streams(&self) -> bool {
-        self.logs
-            .iter()
-            .any(|log| matches!(log.source, Source::Stream(_)))
     }
 
     /// True while the store takes commits.
