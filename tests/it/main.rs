@@ -13,6 +13,7 @@
 mod archives;
 mod beacons;
 mod captured;
+mod carbon;
 mod daemon;
 mod diagnostics;
 mod explain_grep;

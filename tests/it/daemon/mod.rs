@@ -24,6 +24,7 @@ mod inotify;
 mod mock_carbon;
 mod once;
 mod oracle;
+mod protocols;
 mod random;
 mod reload;
 mod replay_equals_run;
