@@ -182,7 +182,7 @@ async fn accept(listener: tokio::net::TcpListener, served: Served) {
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(error = %error, "cannot accept HTTP connections");
+                    tracing::warn!(error = %error, "cannot accept HTTP connections: {error}");
                 }
                 served.room.make_room();
                 sleep(served.room.limits().pause).await;

@@ -154,9 +154,10 @@ impl WebConfig {
         let mut seen = Seen::new();
         let current = match load(&self.path, &mut seen) {
             Ok(loaded) => {
+                let path = shown(&self.path);
                 tracing::info!(
-                    path = shown(&self.path),
-                    "the web configuration has changed and is in use"
+                    path,
+                    "{path}: the web configuration has changed and is in use"
                 );
                 Arc::new(loaded)
             }
@@ -164,7 +165,7 @@ impl WebConfig {
                 let error = chain(&error);
                 tracing::warn!(
                     error,
-                    "the web configuration has changed and cannot be used; the one before stays in force"
+                    "the web configuration has changed and cannot be used, the one before stays in force: {error}"
                 );
                 current
             }

@@ -2,10 +2,16 @@
 //!
 //! Nothing is said per log line, and nothing twice while it lasts. File names and error texts are
 //! escaped; bytes of logs are never said.
+//!
+//! The text says all there is, because that is what people see in both places. In the journal the
+//! same facts are fields as well (`BEACONTAIL_LOG`, `BEACONTAIL_REASON`), for programs and filters.
 
+use std::fmt;
 use std::path::Path;
 
+use tracing::field::Field;
 use tracing::{error, info, warn};
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::diagnostic::Untrusted;
 use crate::sinks::carbon::DeliveryError;
@@ -20,52 +26,73 @@ fn shown(path: &Path) -> String {
 /// What happened to a followed path.
 pub(super) fn event(log: &str, event: &Event) {
     match event {
-        Event::Appeared { path } => info!(log, path = shown(path), "following"),
+        Event::Appeared { path } => {
+            let path = shown(path);
+            info!(log, path, "{log}: {path}: following");
+        }
         Event::Resumed { path, offset } => {
+            let path = shown(path);
             info!(
                 log,
-                path = shown(path),
+                path,
                 offset,
-                "following from where the last run stopped"
+                "{log}: {path}: following from byte {offset}, where the last run stopped"
             );
         }
-        Event::Rotated { path } => info!(log, path = shown(path), "rotated"),
-        Event::Truncated { path } => info!(log, path = shown(path), "truncated"),
+        Event::Rotated { path } => {
+            let path = shown(path);
+            info!(log, path, "{log}: {path}: rotated");
+        }
+        Event::Truncated { path } => {
+            let path = shown(path);
+            info!(log, path, "{log}: {path}: truncated");
+        }
         Event::Gap {
             path,
             reason,
             from,
-            bytes: Some(bytes),
-        } => warn!(
+            bytes,
+        } => gap(log, &shown(path), reason, *from, *bytes),
+        Event::Failing { path, error } => {
+            let (path, error) = (shown(path), Untrusted(error.as_bytes()).to_string());
+            warn!(
+                log,
+                path, error, "{log}: {path}: cannot be read, trying on: {error}"
+            );
+        }
+        Event::Healed { path } => {
+            let path = shown(path);
+            info!(log, path, "{log}: {path}: can be read again");
+        }
+    }
+}
+
+fn gap(log: &str, path: &str, reason: &str, from: u64, bytes: Option<u64>) {
+    match bytes {
+        Some(bytes) => warn!(
             log,
-            path = shown(path),
+            path,
             reason,
             from,
             bytes,
-            "lines lost unread"
+            "{log}: {path}: lines lost unread ({reason}): {bytes} bytes from byte {from} on"
         ),
-        Event::Gap {
-            path, reason, from, ..
-        } => warn!(
+        None => warn!(
             log,
-            path = shown(path),
+            path,
             reason,
             from,
-            "lines may be lost unread"
+            "{log}: {path}: lines may be lost unread ({reason}) from byte {from} on"
         ),
-        Event::Failing { path, error } => {
-            let error = Untrusted(error.as_bytes()).to_string();
-            warn!(log, path = shown(path), error, "cannot be read; trying on");
-        }
-        Event::Healed { path } => info!(log, path = shown(path), "can be read again"),
     }
 }
 
 /// The store does not take commits.
 pub(super) fn store_lost(error: &StoreError) {
+    let error = chain(error);
     error!(
-        error = chain(error),
-        "the store fails: reading stops, committed numbers stay, trying on"
+        error,
+        "the store fails: reading stops, committed numbers stay, trying on: {error}"
     );
 }
 
@@ -77,13 +104,16 @@ pub(super) fn store_found() {
 /// An output was lost or found again.
 pub(super) fn output(output: &str, result: Result<(), &DeliveryError>) {
     match result {
-        Ok(()) => info!(output, "takes values again"),
-        Err(error) => warn!(
-            output,
-            phase = error.phase(),
-            error = Untrusted(error.to_string().as_bytes()).to_string(),
-            "takes nothing; minutes are kept and sent later"
-        ),
+        Ok(()) => info!(output, "{output}: takes values again"),
+        Err(failure) => {
+            let error = Untrusted(failure.to_string().as_bytes()).to_string();
+            warn!(
+                output,
+                phase = failure.phase(),
+                error,
+                "{output}: takes nothing; minutes are kept and sent later: {error}"
+            );
+        }
     }
 }
 
@@ -116,12 +146,15 @@ pub(in crate::commands) fn install() {
         .and_then(Result::ok);
     let set = match journal {
         Some(layer) => {
-            let layer = layer.with_syslog_identifier("beacontail".to_owned());
+            let layer = layer
+                .with_syslog_identifier("beacontail".to_owned())
+                .with_field_prefix(Some("BEACONTAIL".to_owned()));
             tracing::subscriber::set_global_default(registry.with(layer))
         }
         None => {
             let lines = tracing_subscriber::fmt::layer()
                 .with_writer(std::io::stderr)
+                .fmt_fields(debug_fn(text_alone))
                 .with_ansi(false)
                 .with_target(false)
                 .without_time();
@@ -130,6 +163,14 @@ pub(in crate::commands) fn install() {
     };
     // Somebody who uses the library has a subscriber already, and that one is as good.
     drop(set);
+}
+
+/// The text of a message without its fields.
+fn text_alone(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        _ => Ok(()),
+    }
 }
 
 /// What libraries say for their developers is left out.
