@@ -29,8 +29,8 @@ use super::queue::{RemoteQueue, Request};
 use super::worker::Worker;
 use super::{journal, load, open_store, refused_agent, say_notices, surroundings, telemetry};
 
-/// How long the parts may take to stop.
-const STOP: Duration = Duration::from_secs(5);
+/// How long outputs, the agent's thread and HTTP may each take to stop: ten seconds together.
+const STOP: Duration = Duration::from_secs(3);
 /// How often databases and address lists are looked at.
 const LOOK: Duration = Duration::from_secs(10);
 /// How often observations are put into their buckets.
@@ -205,6 +205,7 @@ impl Daemon {
                 _ = signals.hang_up.recv() => {
                     notify(&[sd_notify::NotifyState::Reloading]);
                     if let Some(new) = self.reload(None).await {
+                        say_what_waits(&prepared.config, &new);
                         config = new;
                     }
                     notify(&[sd_notify::NotifyState::Ready]);
@@ -250,7 +251,7 @@ impl Daemon {
             Err(error) => {
                 tracing::error!(
                     error,
-                    "the new configuration is not used, the old one stays"
+                    "the new configuration is not used, the old one stays: {error}"
                 );
                 None
             }
@@ -311,9 +312,12 @@ impl Daemon {
         for running in self.outputs.values() {
             stop_output(running);
         }
-        for (_, running) in self.outputs.drain() {
-            drop(tokio::time::timeout(STOP, running.task).await);
-        }
+        let all = async {
+            for (_, running) in self.outputs.drain() {
+                drop(running.task.await);
+            }
+        };
+        drop(tokio::time::timeout(STOP, all).await);
     }
 }
 
@@ -332,6 +336,34 @@ pub(super) fn target(output: &OutputConfig) -> Target {
         connect_timeout: graphite.connect_timeout,
         write_timeout: graphite.write_timeout,
         ack_timeout: graphite.ack_timeout,
+    }
+}
+
+/// Says which settings that differ from those of the start are used from the next start on.
+fn say_what_waits(start: &Config, new: &Config) {
+    let listen = |config: &Config| -> Vec<_> {
+        let addresses = config.http.listen.iter();
+        addresses.map(|address| address.value).collect()
+    };
+    let web = |config: &Config| config.http.web_config.as_ref().map(|at| at.value.clone());
+    let settings = [
+        ("store.path", start.store.path.value == new.store.path.value),
+        ("http.listen", listen(start) == listen(new)),
+        ("http.web_config", web(start) == web(new)),
+        (
+            "limits.line_bytes",
+            start.limits.line_bytes == new.limits.line_bytes,
+        ),
+        (
+            "agent.rotate_wait",
+            start.agent.rotate_wait == new.agent.rotate_wait,
+        ),
+    ];
+    for (setting, _) in settings.iter().filter(|(_, same)| !same) {
+        tracing::warn!(
+            setting,
+            "`{setting}` has changed and is used from the next start on"
+        );
     }
 }
 

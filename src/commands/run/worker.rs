@@ -26,6 +26,9 @@ const SHORTEST_TICK: Duration = Duration::from_millis(100);
 /// Longest wait for requests when nothing else is due.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
+/// A backlog is committed at least this often, so that stops and the watchdog need not wait for it.
+const LONGEST_ROUND: Duration = Duration::from_secs(2);
+
 /// The thread's state.
 pub(super) struct Worker<D: Disk, C: Clock> {
     pub(super) agent: Agent<D, C>,
@@ -62,7 +65,7 @@ impl<D: Disk, C: Clock> Worker<D, C> {
         loop {
             let now = self.agent.now().monotonic;
             let wait = self.due(&schedule).saturating_sub(now);
-            match self.requests.recv_timeout(wait.min(LONGEST_WAIT)) {
+            match self.requests.recv_timeout(wait.min(self.longest_wait())) {
                 Ok(request) => {
                     if !self.answer_all(request, &mut schedule) {
                         return;
@@ -74,7 +77,13 @@ impl<D: Disk, C: Clock> Worker<D, C> {
             if self.agent.now().monotonic >= self.due(&schedule) && !self.round(&mut schedule) {
                 return;
             }
+            self.feed(&mut schedule);
         }
+    }
+
+    /// However rarely files are to be looked at, the service manager hears of this thread in time.
+    fn longest_wait(&self) -> Duration {
+        self.watchdog.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
     }
 
     /// When the next round is due: the logs are looked at after a wake-up or at the latest after
@@ -154,12 +163,11 @@ impl<D: Disk, C: Clock> Worker<D, C> {
             self.waker.arm();
         }
         let flush = self.prepared.config.agent.flush;
-        let Round { more, committed } = self.agent.round(flush, look);
+        let Round { more, committed } = self.agent.round(flush.min(LONGEST_ROUND), look);
         schedule.more = more && committed;
         self.agent.serve();
         self.watch();
         self.first_pass(more, committed);
-        self.feed(schedule);
         if committed && !more && self.agent.is_over() {
             let now = self.agent.now();
             self.agent.commit(now, true);

@@ -32,6 +32,7 @@ mod rotate;
 mod rotation;
 mod scene;
 mod scrape;
+mod service;
 mod store_faults;
 mod syslog;
 mod torn;

@@ -69,6 +69,24 @@ fn a_bad_configuration_is_told_and_the_old_one_goes_on() {
 }
 
 #[test]
+fn settings_that_wait_for_a_start_are_named() {
+    let mut scene = Scene::started();
+    scene.agent.config.set("agent.rotate_wait", quoted("3s"));
+    scene.agent.config.set("http.listen", quoted("127.0.0.1:1"));
+    scene.agent.write_config();
+    scene.agent.signal(Signal::HUP);
+    eventually(DEADLINE, "both settings are named", || {
+        let said = scene.agent.stderr();
+        let waits = |name: &str| said.contains(&format!("`{name}` has changed and is used from"));
+        let others = waits("store.path") || waits("limits.line_bytes");
+        (waits("agent.rotate_wait") && waits("http.listen") && !others)
+            .then_some(())
+            .ok_or(said)
+    });
+    scene.ends_exact();
+}
+
+#[test]
 fn a_reload_moves_to_another_carbon() {
     use super::mock_carbon::{Carbon, Mode};
     let mut scene = Scene::started();
