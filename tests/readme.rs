@@ -8,6 +8,11 @@
 //!
 //! A command that fails fails the test; one that should fail ends in `; echo $?`. Programs that a
 //! block needs beside ours are named by `needs=NAME`; without them the block is passed over, aloud.
+//!
+//! The commands of a block marked `session` share one shell, for a daemon that some of them start; so
+//! that it meets no other one, they have a network and a `/var/lib` of their own. Where the machine
+//! does not give these to us, the block is passed over. Marked `store`, they find a store that was made
+//! by counting a few lines.
 
 #![expect(
     clippy::disallowed_methods,
@@ -43,8 +48,25 @@ impl Block {
         name.filter(|name| !name.contains('='))
     }
 
-    /// A program the block needs and this machine lacks.
+    /// Whether its commands share a shell.
+    fn is_session(&self) -> bool {
+        self.has("session")
+    }
+
+    /// What stands before the commands of a session.
+    fn made(&self) -> &'static str {
+        if self.has("store") { STORE } else { "" }
+    }
+
+    fn has(&self, mark: &str) -> bool {
+        self.info.iter().any(|word| word == mark)
+    }
+
+    /// A program, or else, that the block needs and this machine lacks.
     fn lacks(&self) -> Option<&str> {
+        if self.is_session() && !alone("true", Path::new("/")).1 {
+            return Some("network namespace for us");
+        }
         let needs = self
             .info
             .iter()
@@ -152,6 +174,61 @@ fn workplace() -> tempfile::TempDir {
     folder
 }
 
+/// Runs a script in a network and with a `/var/lib` of its own.
+fn alone(script: &str, folder: &Path) -> (String, bool) {
+    let outer = "unshare --map-root-user --net --mount bash -c \
+        'ip link set lo up && mount -t tmpfs state /var/lib && exec bash -c \"$0\"' \"$SCRIPT\"";
+    let quoted = script.replace('\'', "'\\''");
+    run(&format!("SCRIPT='{quoted}'\n{outer}"), folder)
+}
+
+/// Stands before the output of each command of a session.
+const NEXT: &str = "== the next command";
+
+/// Counts six lines of this minute, with an output that is away: two beacons by fastly, one by akamai,
+/// and three requests that fastly forwarded, one of which failed.
+const STORE: &str = r#"
+cat >beacontail.toml <<END
+[[log]]
+name = "access"
+path = "access.log"
+parser = "nginx-cdn"
+from = "start"
+[[output]]
+type = "graphite"
+address = "127.0.0.1:1"
+prefix = "web"
+END
+now=$(LC_ALL=C date '+%d/%b/%Y:%H:%M:%S %z')
+line() { printf '192.0.2.7 - - [%s] "GET %s HTTP/1.1" %s 43 "-" "-" "%s" 0.1\n' "$now" "$@" >>access.log; }
+for source in fastly fastly akamai; do line "/status/images/beacon.gif?source=$source" 200 -; done
+for code in 200 404 503; do line / $code fastly; done
+beacontail once --backfill --close -c beacontail.toml || [ $? = 1 ]
+"#;
+
+/// Runs the commands of a session; what is wrong with it.
+fn session(shown: &[Shown], made: &str, folder: &Path) -> Vec<String> {
+    let mut script = "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\nset -e\n".to_owned();
+    script.push_str(made);
+    for shown in shown {
+        script.push_str(&format!("echo '{NEXT}'\n{}\n", shown.command));
+    }
+    let (output, succeeded) = alone(&script, folder);
+    let mut mistakes = Vec::new();
+    for (shown, output) in shown.iter().zip(output.split(NEXT).skip(1)) {
+        if let Some(wanted) = lacking(output, &shown.output) {
+            let command = &shown.command;
+            mistakes.push(format!(
+                "`{command}` does not print `{wanted}` there:\n{output}"
+            ));
+        }
+    }
+    if !succeeded {
+        mistakes.push(format!("the session failed:\n{output}"));
+    }
+    mistakes
+}
+
 /// Runs a command; its output, and whether it succeeded.
 fn run(command: &str, folder: &Path) -> (String, bool) {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_beacontail"));
@@ -185,6 +262,11 @@ fn mistakes(paper: &str) -> Vec<String> {
         match (block.language(), block.file()) {
             ("console", _) => match block.lacks() {
                 Some(program) => eprintln!("{place}: passed over, there is no {program}"),
+                None if block.is_session() => mistakes.extend(
+                    session(&shown(&block), block.made(), folder.path())
+                        .iter()
+                        .map(|mistake| format!("{place}: {mistake}")),
+                ),
                 None => mistakes.extend(
                     shown(&block)
                         .iter()
