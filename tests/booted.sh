@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/package.sh
 what="the service is not tried under systemd"
-needs dpkg unshare ip timeout /lib/systemd/systemd
+needs dpkg unshare ip timeout curl /lib/systemd/systemd
 
 work=$(mktemp -d)
 cgroup=beacontail-booted-$$
@@ -30,6 +30,25 @@ cat >"$work/inside" <<'INSIDE'
 fail() { echo "failed: $*"; journalctl -u beacontail --no-pager -n 20; exit 1; }
 state() { systemctl is-active beacontail || true; }
 shown() { systemctl show -p "$1" --value beacontail; }
+# metric PATTERN: whether /metrics has such a line
+metric() { curl -s --max-time 5 http://127.0.0.1:9577/metrics | grep -q "$1"; }
+# soon WHAT COMMAND…: waits for the command to succeed
+soon() {
+    local what=$1
+    shift
+    for _ in $(seq 100); do
+        "$@" && return 0
+        sleep 0.1
+    done
+    fail "$what"
+}
+# line SOURCE: the log gets a beacon
+line() {
+    printf '192.0.2.7 - - [%s] "GET /status/images/beacon.gif?source=%s HTTP/1.1" 200 43 "-" "-"\n' \
+        "$(LC_ALL=C date '+%d/%b/%Y:%H:%M:%S %z')" "$1" >>/var/log/nginx/access.log
+}
+# told FIELD=VALUE…: whether the journal has a message of ours with these fields
+told() { journalctl -q --no-pager SYSLOG_IDENTIFIER=beacontail "$@" | grep -q .; }
 # eventually STATE: a restart takes RestartSec
 eventually() {
     for _ in $(seq 100); do
@@ -55,6 +74,20 @@ pid=$(shown MainPID)
 grep -q '^CapEff:.0*$' /proc/"$pid"/status || fail "the service has capabilities"
 echo "installed and started"
 
+soon "no metrics" metric '^beacontail_followed_files{log="access"} 1$'
+line fastly
+soon "a line is not counted" metric '^cdn_failure_beacons_total{provider="fastly"} 1$'
+metric '^beacontail_inotify 1$' || fail "the sandbox takes inotify away"
+metric '^beacontail_store_ok 1$' || fail "the store fails in the sandbox"
+mv /var/log/nginx/access.log /var/log/nginx/access.log.1
+install -m 640 -o root -g adm /dev/null /var/log/nginx/access.log
+line akamai
+soon "a rotated log is not followed" metric '^cdn_failure_beacons_total{provider="akamai"} 1$'
+soon "the journal lacks the rotation" told BEACONTAIL_LOG=access BEACONTAIL_PATH=/var/log/nginx/access.log
+journalctl -q --no-pager -u beacontail | grep -q 'access: /var/log/nginx/access.log: rotated' ||
+    fail "the rotation has no text"
+echo "counted, in the sandbox, and told the journal"
+
 systemctl reload beacontail || fail "the reload"
 eventually active "after a reload"
 [ "$(shown MainPID)" = "$pid" ] || fail "a reload was a restart"
@@ -64,7 +97,23 @@ kill -KILL "$pid"
 for _ in $(seq 100); do [ "$(shown NRestarts)" = 1 ] && break; sleep 0.1; done
 eventually active "after kill -9"
 [ "$(shown MainPID)" != "$pid" ] || fail "the killed process is still the main one"
-echo "started again after kill -9"
+soon "the count is lost" metric '^cdn_failure_beacons_total{provider="fastly"} 1$'
+echo "started again after kill -9, with its counts"
+
+mkdir /run/systemd/system/beacontail.service.d
+printf '[Service]\nWatchdogSec=2\n' >/run/systemd/system/beacontail.service.d/watchdog.conf
+systemctl daemon-reload
+systemctl restart beacontail || fail "the restart"
+pid=$(shown MainPID)
+sleep 5 # longer than the watchdog's patience: nothing may happen meanwhile
+[ "$(shown MainPID) $(state)" = "$pid active" ] || fail "the watchdog bites a healthy agent"
+kill -STOP "$pid"
+for _ in $(seq 100); do [ "$(shown MainPID)" != "$pid" ] && break; sleep 0.1; done
+[ "$(shown MainPID)" != "$pid" ] || fail "the watchdog does not notice a stopped agent"
+eventually active "after the watchdog"
+rm -r /run/systemd/system/beacontail.service.d
+systemctl daemon-reload
+echo "watched"
 
 systemctl stop beacontail || fail "the stop"
 [ "$(shown Result)" = success ] || fail "a stop ends in $(shown Result)"

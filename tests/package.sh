@@ -13,17 +13,21 @@ needs() {
     command -v cargo-deb >/dev/null 2>&1 || skip "cargo-deb is missing (cargo install cargo-deb --locked)"
 }
 
-# make_package FOLDER: FOLDER/beacontail.deb, of the release build, else of the debug build
+# make_package FOLDER: FOLDER/beacontail.deb, of the newest build. tests/run sets BEACONTAIL_DEB to a
+# place that keeps the package for the next script.
 make_package() {
     local target=${CARGO_TARGET_DIR:-target} program
-    for program in "$target/release/beacontail" "$target/debug/beacontail" ""; do
-        [[ ! -x $program ]] || break
-    done
+    if [[ -n ${BEACONTAIL_DEB-} && -s $BEACONTAIL_DEB ]]; then
+        cp "$BEACONTAIL_DEB" "$1/beacontail.deb"
+        return
+    fi
+    program=$(ls -t "$target/release/beacontail" "$target/debug/beacontail" 2>/dev/null | head -n 1) || true
     [[ -n $program ]] || skip "no program is built yet (cargo build)"
     # cargo-deb packs release builds only, so it gets a target folder in which ours is one.
     mkdir -p "$1/target/release"
     cp "$program" "$1/target/release/beacontail"
     strip "$1/target/release/beacontail" 2>/dev/null || true
-    CARGO_TARGET_DIR=$1/target cargo deb --no-build --no-strip -o "$1/beacontail.deb" >"$1/made" 2>&1 ||
+    CARGO_TARGET_DIR=$1/target cargo deb --no-build --no-strip --fast -o "$1/beacontail.deb" >"$1/made" 2>&1 ||
         { cat "$1/made" >&2; fail "no package came out"; }
+    [[ -z ${BEACONTAIL_DEB-} ]] || cp "$1/beacontail.deb" "$BEACONTAIL_DEB"
 }
