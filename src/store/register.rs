@@ -116,6 +116,50 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The first minute that a log was followed in from its beginning.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn whole_from(&self, log: usize) -> Result<i64, StoreError> {
+        let Some(id) = self.known.logs.get(log) else {
+            return Ok(i64::MIN);
+        };
+        self.reading()?
+            .query_row("SELECT complete_from FROM log WHERE id = ?1", [id], |row| {
+                row.get(0)
+            })
+            .map_err(|source| StoreError::of(&self.path, "read a log", source))
+    }
+
+    /// Minutes from `since` on in which a series of a plain counter was counted, and how often.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn counts_since(
+        &self,
+        metric: &str,
+        labels: &[&str],
+        since: i64,
+    ) -> Result<Vec<(i64, u64)>, StoreError> {
+        let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+        let series = self.known.metric_named(metric);
+        let series = series.and_then(|number| self.known.registry.find(number, &labels));
+        let Some(id) = series.and_then(|series| self.known.ids.get(series)) else {
+            return Ok(Vec::new());
+        };
+        let of = |source| StoreError::of(&self.path, "read minutes", source);
+        let mut statement = self
+            .reading()?
+            .prepare_cached("SELECT minute, n FROM window WHERE minute >= ?1 AND series = ?2")
+            .map_err(of)?;
+        let rows = statement.query_map(params![since, id], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+        });
+        rows.and_then(Iterator::collect).map_err(of)
+    }
+}
+
 fn refuse_twice<'n>(names: impl Iterator<Item = &'n str>) -> Result<(), StoreError> {
     let mut seen = HashSet::new();
     for name in names {

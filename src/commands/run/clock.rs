@@ -85,13 +85,39 @@ pub(in crate::commands) struct Clocks<C> {
     clock: C,
     /// Wall clock minus monotonic clock at the beginning, in milliseconds.
     offset_ms: i64,
+    /// How far the wall clock was ahead, in milliseconds, and since when it is so.
+    ahead: Option<(i64, Duration)>,
 }
+
+/// A wall clock that was set forward by more than [`LEAP`] is believed when it stays so for as long.
+const LEAP: Duration = Duration::from_secs(3600);
 
 impl<C: Clock> Clocks<C> {
     /// Remembers how the clocks stand.
     pub(in crate::commands) fn new(clock: C) -> Clocks<C> {
         let offset_ms = clock.wall_ms() - millis(clock.monotonic());
-        Clocks { clock, offset_ms }
+        Clocks {
+            clock,
+            offset_ms,
+            ahead: None,
+        }
+    }
+
+    /// The wall clock in milliseconds for what cannot be undone: where it would stand undisturbed
+    /// until a leap forward has lasted.
+    pub(in crate::commands) fn steady_ms(&mut self, now: Now) -> i64 {
+        let ahead = now.wall_ms.saturating_sub(now.undisturbed_ms);
+        if ahead <= millis(LEAP) {
+            self.ahead = None;
+            return now.wall_ms;
+        }
+        let known = self.ahead;
+        let known = known.filter(|(before, _)| (ahead - before).abs() <= millis(LEAP));
+        let (_, since) = *self.ahead.insert(known.unwrap_or((ahead, now.monotonic)));
+        match now.monotonic.saturating_sub(since) >= LEAP {
+            true => now.wall_ms,
+            false => now.undisturbed_ms,
+        }
     }
 
     /// Both clocks.
@@ -124,6 +150,27 @@ mod tests {
         fn wall_ms(&self) -> i64 {
             self.1.get()
         }
+    }
+
+    #[test]
+    fn a_leap_forward_expires_nothing_until_it_has_lasted() {
+        let made = Made(Cell::new(0), Cell::new(1_000_000_000));
+        let mut clocks = Clocks::new(&made);
+        let mut at = |monotonic: u64, jump: i64| {
+            made.0.set(monotonic);
+            let wall = 1_000_000_000 + i64::try_from(monotonic).unwrap() * 1000 + jump;
+            made.1.set(wall);
+            clocks.steady_ms(clocks.now()) - wall
+        };
+        let week = 7 * 86_400_000;
+        assert_eq!(at(10, -week), 0);
+        assert_eq!(at(10, 60_000), 0);
+        assert_eq!(at(20, week), -week);
+        assert_eq!(at(3000, 0), 0);
+        assert_eq!(at(3010, week), -week);
+        assert_eq!(at(6609, week), -week);
+        assert_eq!(at(6610, week), 0);
+        assert_eq!(at(6620, 2 * week), -2 * week);
     }
 
     #[test]

@@ -103,6 +103,11 @@ impl Health {
             .store
             .commit_seconds
             .record(took.as_secs_f64());
+        self.store_works();
+    }
+
+    /// The store takes commits, or would if there were something to commit.
+    pub(in crate::commands) fn store_works(&self) {
         self.telemetry.store.ok.set(1.0);
         if !self.flags.store_ok.swap(true, Ordering::Relaxed) {
             super::journal::store_found();

@@ -16,7 +16,7 @@ use crate::source::stream::Stream;
 use super::clock::Now;
 use super::minutes::Minutes;
 use super::prepare::{Prepared, PreparedLog};
-use super::time::{LogTime, Standing};
+use super::time::{LogTime, Standing, Stored};
 
 /// Memory of a log's label values and counts; beyond it everything is handed over and forgotten.
 const TABLE_BYTES: usize = 16 << 20;
@@ -165,12 +165,12 @@ impl<D: Disk> LogReader<D> {
         }
     }
 
-    /// Forgets what was counted and not committed; positions become the saved ones.
-    pub(super) fn roll_back(&mut self, saved: Vec<Saved>, now: Now) {
+    /// Forgets what was counted and not committed; positions and time become the saved ones.
+    pub(super) fn roll_back(&mut self, saved: Vec<Saved>, time: Stored, now: Now) {
         drop(self.lines.take());
         self.lines.kept.clear();
         self.lines.current = None;
-        self.time.forget();
+        self.time.restore(time, now);
         match &mut self.source {
             Source::Files(followers) => followers.roll_back(saved, now.monotonic),
             Source::Stream(source) => source.again = source.held.len(),

@@ -45,7 +45,8 @@ impl Own {
         Own::Unsent,
     ];
 
-    fn name(self) -> &'static str {
+    /// Under which name it is shown and stored.
+    pub(in crate::commands) fn name(self) -> &'static str {
         match self {
             Own::Lines => "beacontail_lines_total",
             Own::Incomplete => "beacontail_incomplete",
@@ -120,6 +121,7 @@ const GAP_REASONS: [&str; 7] = [
 ];
 
 /// Names that label values are declared from.
+#[derive(Clone, Copy, Debug, Default)]
 pub(in crate::commands) struct Names<'n> {
     pub(in crate::commands) logs: &'n [String],
     pub(in crate::commands) metrics: &'n [String],

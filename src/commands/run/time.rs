@@ -5,7 +5,7 @@
 //! behind would hold everything up, so it is left out as long as there is another one, and minutes
 //! that are published meanwhile are incomplete. A watermark never goes back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::clock::Now;
@@ -21,6 +21,15 @@ pub(super) struct TimeRules {
     pub(super) unparsed_share: f64,
 }
 
+/// Minutes that a watermark closes: those before the returned one.
+pub(super) fn closed_by(watermark: i64, allowed_lateness: Duration) -> i64 {
+    let lateness = i64::try_from(allowed_lateness.as_secs()).unwrap_or(i64::MAX);
+    match watermark {
+        i64::MIN => i64::MIN,
+        watermark => minute_of(watermark.saturating_sub(lateness)),
+    }
+}
+
 /// How one follower, or a stream, stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
@@ -30,11 +39,25 @@ pub(super) struct Standing {
     pub(super) failing: bool,
 }
 
+/// Most minutes that are named incomplete at once because a log is far behind.
+const PASSED_OVER: i64 = 24 * 60;
+
 /// Lines of a minute that is not yet published.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
     parsed: u64,
     unparsed: u64,
+}
+
+/// What the store knows of a log's time.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    /// Of the last commit; `i64::MIN` for a log never seen before.
+    pub(super) watermark: i64,
+    /// The first minute that was wholly followed.
+    pub(super) whole_from: i64,
+    /// Minutes with their parsed and unparsed lines.
+    pub(super) lines: Vec<(i64, u64, u64)>,
 }
 
 /// The time of one log.
@@ -47,29 +70,52 @@ pub(super) struct LogTime {
     pub(super) closed: i64,
     /// A follower was left out of the watermark.
     pub(super) excluded: bool,
+    /// The first minute that was wholly followed; those before are incomplete.
+    whole_from: i64,
     newest: HashMap<u64, i64>,
+    /// Followers with lines that have a time since the watermark was last brought forward.
+    fresh: HashSet<u64>,
+    /// Since when followers are at their ends, but for lines without a time.
+    ended: HashMap<u64, Duration>,
     /// The newest event time of all followers.
     latest: Option<i64>,
     open: BTreeMap<i64, Share>,
     /// Minutes published while a follower was left out.
-    lacking: Vec<i64>,
+    lacking: BTreeSet<i64>,
 }
 
 impl LogTime {
-    /// Goes on from the watermark of the last commit; `i64::MIN` for a log never seen before.
-    pub(super) fn new(rules: TimeRules, watermark: i64) -> LogTime {
-        let mut time = LogTime {
+    /// A log never seen before.
+    pub(super) fn new(rules: TimeRules) -> LogTime {
+        LogTime {
             rules,
-            watermark,
+            watermark: i64::MIN,
             closed: i64::MIN,
             excluded: false,
+            whole_from: i64::MIN,
             newest: HashMap::new(),
+            fresh: HashSet::new(),
+            ended: HashMap::new(),
             latest: None,
             open: BTreeMap::new(),
-            lacking: Vec::new(),
-        };
-        time.closed = time.closed_by(watermark);
-        time
+            lacking: BTreeSet::new(),
+        }
+    }
+
+    /// Goes on from what the store says; what was not committed is forgotten. A watermark of a clock
+    /// that ran ahead is not believed, or every line would be late until then.
+    pub(super) fn restore(&mut self, stored: Stored, now: Now) {
+        self.watermark = stored.watermark.min(now.wall());
+        self.closed = self.closed_by(self.watermark);
+        self.whole_from = stored.whole_from;
+        (self.latest, self.excluded) = (None, false);
+        self.newest.clear();
+        self.fresh.clear();
+        self.ended.clear();
+        self.open.clear();
+        for (minute, parsed, unparsed) in stored.lines {
+            self.lines(minute, parsed, unparsed);
+        }
     }
 
     /// Other rules, from now on.
@@ -79,23 +125,23 @@ impl LogTime {
 
     /// Minutes that a watermark closes: those before the returned one.
     fn closed_by(&self, watermark: i64) -> i64 {
-        let lateness = i64::try_from(self.rules.allowed_lateness.as_secs()).unwrap_or(i64::MAX);
-        match watermark {
-            i64::MIN => i64::MIN,
-            watermark => minute_of(watermark.saturating_sub(lateness)),
-        }
+        closed_by(watermark, self.rules.allowed_lateness)
     }
 
     /// Lines up to this event time were read from a follower.
     pub(super) fn saw(&mut self, follower: u64, newest: i64) {
         let known = self.newest.entry(follower).or_insert(newest);
         *known = newest.max(*known);
+        self.fresh.insert(follower);
         self.latest = self.latest.max(Some(newest));
     }
 
-    /// Where lines without a time belong: the minute of the newest line, or of the clock.
+    /// Where lines without a time belong: the minute of the newest line, or of the clock; the oldest
+    /// open one when that is published, so that a log that cannot be read any more shows it.
     pub(super) fn minute_without_time(&self, now: Now) -> i64 {
-        minute_of(self.latest.unwrap_or_else(|| now.wall()))
+        let clock = minute_of(now.wall());
+        let newest = self.latest.map_or(clock, minute_of);
+        newest.max(self.closed.min(clock))
     }
 
     /// Adds lines to a minute, unless it is published.
@@ -109,6 +155,7 @@ impl LogTime {
 
     /// Brings the watermark forward.
     pub(super) fn advance(&mut self, now: Now, standings: &[Standing]) {
+        self.note_ends(standings);
         let marks: Vec<(i64, bool)> = standings.iter().map(|one| self.mark(now, one)).collect();
         let fit = marks.iter().filter(|(_, left_out)| !left_out);
         let all_left_out = fit.clone().next().is_none();
@@ -125,12 +172,25 @@ impl LogTime {
             .retain(|follower, _| standings.iter().any(|one| one.follower == *follower));
     }
 
+    /// Lines without a time do not end a follower's rest at its end: they say nothing about time.
+    fn note_ends(&mut self, standings: &[Standing]) {
+        let mut before = std::mem::take(&mut self.ended);
+        for one in standings {
+            let known = before.remove(&one.follower);
+            let known = known.filter(|_| !self.fresh.contains(&one.follower));
+            if let Some(since) = one.at_end_since {
+                self.ended.insert(one.follower, known.unwrap_or(since));
+            }
+        }
+        self.fresh.clear();
+    }
+
     /// The watermark of a follower, and whether it is to be left out.
     fn mark(&self, now: Now, standing: &Standing) -> (i64, bool) {
         let wall = now.wall();
-        let idle = standing
-            .at_end_since
-            .is_some_and(|since| now.monotonic.saturating_sub(since) >= self.rules.idle);
+        let ended = self.ended.get(&standing.follower);
+        let idle =
+            ended.is_some_and(|&since| now.monotonic.saturating_sub(since) >= self.rules.idle);
         if idle && !standing.failing {
             return (wall, false);
         }
@@ -152,14 +212,20 @@ impl LogTime {
         published
     }
 
-    /// While this log is far behind, others publish minutes without it: the newest one of these, once.
-    fn passed_over(&mut self, now: Now) -> Option<i64> {
-        let minute = self.closed_by(now.wall()).saturating_sub(MINUTE);
-        if !self.is_behind(now) || self.lacking.last().is_some_and(|&last| last >= minute) {
-            return None;
-        }
-        self.lacking.push(minute);
-        Some(minute)
+    /// While this log is far behind, others publish minutes without it: each of these, once.
+    fn passed_over(&mut self, now: Now) -> impl Iterator<Item = i64> {
+        let end = self.closed_by(now.wall());
+        let first = end.saturating_sub(PASSED_OVER * MINUTE).max(self.closed);
+        let after = |last: &i64| last.saturating_add(MINUTE);
+        let first = self.lacking.last().map_or(first, after).max(first);
+        let minutes: Vec<i64> = match self.is_behind(now) {
+            true => std::iter::successors(Some(first), |at| at.checked_add(MINUTE))
+                .take_while(|minute| *minute < end)
+                .collect(),
+            false => Vec::new(),
+        };
+        self.lacking.extend(&minutes);
+        minutes.into_iter()
     }
 
     /// True when the log is so far behind that its metrics do not wait for it.
@@ -181,21 +247,15 @@ impl LogTime {
         let closing = std::mem::replace(&mut self.open, still_open);
         let mut published = Vec::new();
         if !self.excluded {
-            let caught_up = self
-                .lacking
-                .iter()
-                .take_while(|minute| **minute < self.closed);
-            let caught_up = caught_up.count();
-            published.extend(
-                self.lacking
-                    .drain(..caught_up)
-                    .map(|minute| (minute, false)),
-            );
+            let still_lacking = self.lacking.split_off(&self.closed);
+            let caught_up = std::mem::replace(&mut self.lacking, still_lacking);
+            published.extend(caught_up.into_iter().map(|minute| (minute, false)));
         }
         for (minute, share) in closing {
-            let incomplete = self.excluded || self.is_unreadable(share);
+            let partial = minute < self.whole_from;
+            let incomplete = self.excluded || partial || self.is_unreadable(share);
             if self.excluded {
-                self.lacking.push(minute);
+                self.lacking.insert(minute);
             }
             published.push((minute, incomplete));
         }
@@ -209,11 +269,6 @@ impl LogTime {
     fn is_unreadable(&self, share: Share) -> bool {
         let lines = share.parsed + share.unparsed;
         lines > 0 && share.unparsed as f64 / lines as f64 > self.rules.unparsed_share
-    }
-
-    /// Forgets lines that were not committed; what was published stays so.
-    pub(super) fn forget(&mut self) {
-        self.open.clear();
     }
 
     /// Seconds that the watermark is behind the clock.
@@ -253,7 +308,7 @@ mod tests {
             exclude_lag: Duration::from_secs(900),
             unparsed_share: 0.05,
         };
-        LogTime::new(rules, i64::MIN)
+        LogTime::new(rules)
     }
 
     fn reading(follower: u64) -> Standing {
@@ -340,6 +395,83 @@ mod tests {
         time.saw(1, minute + 120);
         time.advance(now(200), &[reading(1)]);
         assert_eq!(time.close(now(0)), [(minute, false)]);
+    }
+
+    #[test]
+    fn every_minute_that_others_publish_without_a_log_is_incomplete_until_it_is_back() {
+        let mut time = time();
+        let begun = minute_of(WALL - 1000);
+        time.saw(1, begun);
+        time.advance(now(0), &[reading(1)]);
+        let passed = time.close(now(0));
+        assert_eq!(passed.first(), Some(&(begun - MINUTE, true)));
+        assert_eq!(passed.last(), Some(&(minute_of(WALL - 60) - MINUTE, true)));
+        assert_eq!(passed.len(), 16, "{passed:?}");
+        assert!(time.close(now(0)).is_empty());
+        assert_eq!(time.close(now(60)).len(), 1);
+        time.saw(1, WALL + 60);
+        time.advance(now(60), &[reading(1)]);
+        let back = time.close(now(60));
+        assert!(back.iter().all(|(_, incomplete)| !incomplete) && back.len() == 17);
+    }
+
+    #[test]
+    fn what_is_restored_is_published_as_if_nothing_had_happened() {
+        let mut time = time();
+        let stored = Stored {
+            watermark: 300,
+            whole_from: 300,
+            lines: vec![(240, 8, 2), (300, 8, 2), (360, 100, 2)],
+        };
+        time.lines(360, 7, 7);
+        time.restore(stored.clone(), now(0));
+        assert_eq!(time.closed, 240);
+        time.lines(360, 0, 7);
+        time.advance(now(0), &[]);
+        assert_eq!(time.close(now(0)), [(240, true), (300, true), (360, true)]);
+        time.restore(
+            Stored {
+                watermark: i64::MAX,
+                ..stored
+            },
+            now(0),
+        );
+        assert_eq!(time.watermark, WALL);
+    }
+
+    #[test]
+    fn minutes_before_the_first_whole_one_are_incomplete() {
+        let mut time = time();
+        let stored = Stored {
+            watermark: i64::MIN,
+            whole_from: 60,
+            lines: Vec::new(),
+        };
+        time.restore(stored, now(0));
+        time.lines(0, 1, 0);
+        time.lines(60, 1, 0);
+        time.advance(now(0), &[]);
+        assert_eq!(time.close(now(0)), [(0, true), (60, false)]);
+    }
+
+    #[test]
+    fn a_log_whose_lines_lost_their_time_goes_on_with_the_clock_and_is_incomplete() {
+        let mut time = time();
+        time.saw(1, WALL);
+        time.lines(minute_of(WALL), 1, 0);
+        time.advance(now(0), &[at_end(1, 0)]);
+        for second in 1..200 {
+            let without = time.minute_without_time(now(second));
+            time.lines(without, 0, 1);
+            time.advance(now(second), &[at_end(1, second)]);
+            if second > 130 {
+                let published = time.close(now(second));
+                assert!(published.iter().all(|(_, incomplete)| *incomplete));
+            } else {
+                time.close(now(second));
+            }
+        }
+        assert_eq!(time.watermark, WALL + 199);
     }
 
     #[test]

@@ -23,6 +23,9 @@ const FIRST_PASS: Duration = Duration::from_secs(30);
 /// Time goes on in steps of at least this.
 const SHORTEST_TICK: Duration = Duration::from_millis(100);
 
+/// How long streams are read when the end was asked for.
+const LAST_ROUND: Duration = Duration::from_millis(200);
+
 /// Longest wait for requests when nothing else is due.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -68,7 +71,7 @@ impl<D: Disk, C: Clock> Worker<D, C> {
             match self.requests.recv_timeout(wait.min(self.longest_wait())) {
                 Ok(request) => {
                     if !self.answer_all(request, &mut schedule) {
-                        return;
+                        return self.agent.hand_in(LAST_ROUND);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}

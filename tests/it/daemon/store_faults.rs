@@ -284,3 +284,26 @@ fn two_agents_with_stores_of_their_own_agree() {
 fn an_eio_of_the_device_is_survived() {
     not_run_here("device-mapper is needed to make a device fail");
 }
+
+#[test]
+fn a_store_that_heals_while_nothing_is_written_is_said_to_be_well() {
+    let mut scene = Scene::started();
+    // All is counted, so only the output's marks meet the lock.
+    scene.carbon.set(super::mock_carbon::Mode::Refuse);
+    scene.writer.lines(3);
+    scene.counted();
+    let store = rusqlite::Connection::open(scene.agent.store()).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    scene.agent.scrapes("the store fails", |s| {
+        s.value("beacontail_store_ok") == Some(0.0)
+    });
+    let healthy = |scene: &mut Scene| scene.agent.get("/-/healthy").unwrap().status;
+    assert_eq!(healthy(&mut scene), 503);
+    store.execute_batch("ROLLBACK").unwrap();
+    scene.agent.scrapes("the store is well", |s| {
+        s.value("beacontail_store_ok") == Some(1.0)
+    });
+    assert_eq!(healthy(&mut scene), 200);
+    scene.carbon.set(super::mock_carbon::Mode::Sound);
+    scene.ends_exact();
+}

@@ -1,6 +1,7 @@
 //! Starting and reloading: the agent takes a configuration, and keeps of the old one what is
 //! unchanged.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,10 @@ use std::time::Duration;
 use super::super::clock::{Clock, Now};
 use super::super::log::{LogReader, Source, StreamSource};
 use super::super::outbox::{Outbox, millis};
-use super::super::own::OwnCounts;
+use super::super::own::{Own, OwnCounts};
 use super::super::prepare::{Prepared, PreparedLog};
 use super::super::rows::saved;
-use super::super::time::{LogTime, TimeRules};
+use super::super::time::{LogTime, Stored, TimeRules, closed_by};
 use super::{Agent, AgentError};
 use crate::config::{LogConfig, LogInput, Start, SyslogAddress};
 use crate::definition::At;
@@ -55,10 +56,10 @@ impl<D: Disk, C: Clock> Agent<D, C> {
         let registry = self.register(&prepared, now)?;
         let mut saved = Vec::new();
         for number in 0..prepared.logs.len() {
-            saved.push((self.store.files(number)?, self.store.watermark(number)?));
+            saved.push((self.store.files(number)?, self.stored(&prepared, number)?));
         }
         let mut before = std::mem::take(&mut self.logs);
-        for (number, (files, watermark)) in saved.into_iter().enumerate() {
+        for (number, (files, stored)) in saved.into_iter().enumerate() {
             let Some(log) = prepared.logs.get(number) else {
                 continue;
             };
@@ -69,10 +70,11 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             let (source, mut time) = match known {
                 Some(known) if same_input(&self.prepared, log) => (Some(known.source), known.time),
                 Some(known) => (None, known.time),
-                None => (
-                    None,
-                    LogTime::new(rules(&prepared), watermark.unwrap_or(i64::MIN)),
-                ),
+                None => {
+                    let mut time = LogTime::new(rules(&prepared));
+                    time.restore(stored, now);
+                    (None, time)
+                }
             };
             time.set_rules(rules(&prepared));
             let stream = streams.get_mut(number).and_then(Option::take);
@@ -116,6 +118,27 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             .collect();
         self.store
             .register(&prepared.metrics, &logs, &outputs, now.wall_ms)
+    }
+
+    /// What the store says of the time of a log.
+    pub(super) fn stored(&self, prepared: &Prepared, log: usize) -> Result<Stored, StoreError> {
+        let watermark = self.store.watermark(log)?.unwrap_or(i64::MIN);
+        let since = closed_by(watermark, prepared.config.agent.allowed_lateness);
+        let name = prepared.logs.get(log).map(|log| &log.config.name.value);
+        let name = name.map_or("", String::as_str);
+        let lines = Own::Lines.name();
+        let mut minutes: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
+        for (minute, n) in self.store.counts_since(lines, &[name, "parsed"], since)? {
+            minutes.entry(minute).or_default().0 = n;
+        }
+        for (minute, n) in self.store.counts_since(lines, &[name, "unparsed"], since)? {
+            minutes.entry(minute).or_default().1 = n;
+        }
+        Ok(Stored {
+            watermark,
+            whole_from: self.store.whole_from(log)?,
+            lines: minutes.into_iter().map(|(at, (p, u))| (at, p, u)).collect(),
+        })
     }
 
     /// Streams of logs that had none, or another one.

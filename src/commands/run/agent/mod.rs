@@ -101,7 +101,8 @@ pub(in crate::commands) struct Agent<D: Disk, C: Clock> {
     turn: usize,
     /// When the store is tried again; `None` while it is well.
     retry: Option<Duration>,
-    tidied: Duration,
+    /// When the store was last tidied; `None` when this process did not, so that `once` does.
+    tidied: Option<Duration>,
 }
 
 impl<D: Disk, C: Clock> Agent<D, C> {
@@ -131,7 +132,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             buffer: Vec::new(),
             turn: 0,
             retry: None,
-            tidied: Duration::ZERO,
+            tidied: None,
         };
         agent.adopt(prepared)?;
         Ok(agent)
@@ -254,6 +255,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
         }
         let files = self.changed_files();
         if runs.is_empty() && files.is_empty() && self.own.is_empty() && self.flags.is_empty() {
+            self.health.store_works();
             return true;
         }
         runs.extend(Some(self.own.run()).filter(|run| !run.is_empty()));
@@ -407,10 +409,10 @@ impl<D: Disk, C: Clock> Agent<D, C> {
         let registry = self.register(&prepared, now)?;
         let mut rows = Vec::new();
         for number in 0..self.logs.len() {
-            rows.push(self.store.files(number)?);
+            rows.push((self.store.files(number)?, self.stored(&prepared, number)?));
         }
-        for (log, rows) in self.logs.iter_mut().zip(rows) {
-            log.roll_back(rows.into_iter().map(saved).collect(), now);
+        for (log, (rows, time)) in self.logs.iter_mut().zip(rows) {
+            log.roll_back(rows.into_iter().map(saved).collect(), time, now);
         }
         self.outboxes = self.new_outboxes(&prepared);
         self.publish(registry);
@@ -419,20 +421,30 @@ impl<D: Disk, C: Clock> Agent<D, C> {
 
     /// Rolls up and forgets what is too old.
     fn tidy(&mut self, now: Now) {
-        if now.monotonic.saturating_sub(self.tidied) < TIDY {
+        let pause = |at| now.monotonic.saturating_sub(at);
+        if self.tidied.is_some_and(|at| pause(at) < TIDY) {
             return;
         }
         for _ in 0..TIDY_STEPS {
-            match self.store.tidy(now.wall_ms) {
+            match self.store.tidy(self.clocks.steady_ms(now)) {
                 Ok(tidied) => {
                     self.apply(tidied.delta);
                     if !tidied.more {
-                        self.tidied = now.monotonic;
+                        self.tidied = Some(now.monotonic);
                         return;
                     }
                 }
                 Err(error) => return self.lost(&error, now),
             }
+        }
+    }
+
+    /// Commits what streams have taken from their senders, who will not send it again. Files keep what is
+    /// not committed.
+    pub(in crate::commands) fn hand_in(&mut self, budget: Duration) {
+        let streams = |log: &LogReader<D>| matches!(log.source, Source::Stream(_));
+        if self.logs.iter().any(streams) {
+            self.round(budget, false);
         }
     }
 
