@@ -24,6 +24,8 @@ pub(super) struct Engine {
     pub(super) zone: Zone,
     pub(super) trusted: Arc<AddressSet>,
     pub(super) geo: Arc<GeoDatabases>,
+    /// Databases in use whose files are bad, with what is wrong.
+    pub(super) stale: Vec<(PathBuf, String)>,
     /// Things a person should know before the result.
     pub(super) notices: Vec<String>,
 }
@@ -93,7 +95,7 @@ impl Engine {
             mistakes.push(settings.timezone.place.error(error, "not a zone"));
         });
         let trusted = trusted_proxies(&settings.proxies, &mut mistakes);
-        let (geo, notices) = geo_databases(&settings.databases, &mut mistakes);
+        let geo = geo_databases(&settings.databases, &settings.held, &mut mistakes);
         match zone {
             Ok(zone) if mistakes.is_empty() => Ok(Engine {
                 catalog,
@@ -101,8 +103,9 @@ impl Engine {
                 rules: settings.rules.clone(),
                 zone,
                 trusted: Arc::new(trusted),
-                geo: Arc::new(geo),
-                notices,
+                geo: Arc::new(GeoDatabases::shared(geo.databases)),
+                stale: geo.stale,
+                notices: geo.notices,
             }),
             _ => Err(mistakes),
         }
@@ -435,16 +438,40 @@ fn trusted_proxies(entries: &[At<String>], mistakes: &mut Vec<Diagnostic>) -> Ad
     set
 }
 
-/// The databases named, or those in the standard places, and what to say about it.
+/// The databases to use, and what to say about them.
+#[derive(Default)]
+struct Geo {
+    databases: Vec<Arc<GeoDatabase>>,
+    stale: Vec<(PathBuf, String)>,
+    notices: Vec<String>,
+}
+
+/// The databases named, or those in the standard places. One that is in use stays so when its file is
+/// bad.
 fn geo_databases(
     named: &[At<PathBuf>],
+    held: &GeoDatabases,
     mistakes: &mut Vec<Diagnostic>,
-) -> (GeoDatabases, Vec<String>) {
-    let (mut databases, mut notices) = (Vec::new(), Vec::new());
+) -> Geo {
+    let mut geo = Geo::default();
+    let mut open = |path: &Path| {
+        let error = match GeoDatabase::open(path) {
+            Ok(database) => {
+                geo.databases.push(Arc::new(database));
+                return Ok(());
+            }
+            Err(error) => error.to_string(),
+        };
+        let Some(database) = held.at(path) else {
+            return Err(error);
+        };
+        geo.databases.push(database);
+        geo.stale.push((path.to_owned(), error));
+        Ok(())
+    };
     for At { value: path, place } in named {
-        match GeoDatabase::open(path) {
-            Ok(database) => databases.push(database),
-            Err(error) => mistakes.push(place.error(error.to_string(), "not a usable database")),
+        if let Err(error) = open(path) {
+            mistakes.push(place.error(error, "not a usable database"));
         }
     }
     let standard = if named.is_empty() {
@@ -452,16 +479,16 @@ fn geo_databases(
     } else {
         Vec::new()
     };
-    for path in &standard {
-        match GeoDatabase::open(path) {
-            Ok(database) => databases.push(database),
-            Err(error) => notices.push(format!("geo database left out: {error}")),
-        }
+    let bad = standard.iter().filter_map(|path| open(path).err());
+    let bad: Vec<String> = bad.collect();
+    let said = bad
+        .iter()
+        .map(|error| format!("geo database left out: {error}"));
+    geo.notices.extend(said);
+    if geo.databases.is_empty() && geo.notices.is_empty() {
+        geo.notices.push(NO_DATABASE.to_owned());
     }
-    if databases.is_empty() && notices.is_empty() {
-        notices.push(NO_DATABASE.to_owned());
-    }
-    (GeoDatabases::new(databases), notices)
+    geo
 }
 
 const NO_DATABASE: &str = "no geo database, so countries are `unknown`: give one with --geoip \

@@ -4,11 +4,13 @@
 //! place, so that a mistake found later is shown where it was made.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::cli::ParserArgs;
 use crate::config::{Config, ProxyEntry, VarText};
 use crate::definition::{At, Var};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::geo::GeoDatabases;
 
 /// Settings of an [`Engine`](super::engine::Engine).
 pub(super) struct Settings {
@@ -20,6 +22,8 @@ pub(super) struct Settings {
     pub(super) rules: Vec<At<String>>,
     /// MaxMind databases; empty: those in the standard places.
     pub(super) databases: Vec<At<PathBuf>>,
+    /// Databases in use, which stay so where their files are bad.
+    pub(super) held: Arc<GeoDatabases>,
     /// CIDRs, `private`, or files of CIDRs.
     pub(super) proxies: Vec<At<String>>,
     /// Zone of times without one.
@@ -71,6 +75,7 @@ impl Settings {
             vars: vars.into_iter().filter_map(Result::ok).collect(),
             rules: args.rules.iter().map(given("--rules")).collect(),
             databases: databases.collect(),
+            held: Arc::default(),
             proxies: args
                 .trusted_proxies
                 .iter()
@@ -80,8 +85,8 @@ impl Settings {
         })
     }
 
-    /// Those of a daemon.
-    pub(super) fn of_config(config: &Config) -> Settings {
+    /// Those of a daemon that has these databases in use.
+    pub(super) fn of_config(config: &Config, held: &Arc<GeoDatabases>) -> Settings {
         let vars = config.vars.iter().map(|(name, value)| Variable {
             name: name.clone(),
             value: Given::Exactly(match &value.value {
@@ -109,6 +114,7 @@ impl Settings {
             vars: vars.collect(),
             rules: Vec::new(),
             databases: config.geoip.databases.clone(),
+            held: Arc::clone(held),
             proxies: proxies.collect(),
             timezone: At {
                 value: zone.value.iana_name().unwrap_or("UTC").to_owned(),

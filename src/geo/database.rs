@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use maxminddb::{LookupResult, MaxMindDbError, PathElement, Reader};
 use thiserror::Error;
@@ -350,7 +351,7 @@ pub(super) fn classify(address: IpAddr) -> Classified {
 /// its own [`GeoCache`](super::GeoCache).
 #[derive(Debug, Default)]
 pub struct GeoDatabases {
-    databases: Vec<GeoDatabase>,
+    databases: Vec<Arc<GeoDatabase>>,
 }
 
 impl GeoDatabases {
@@ -363,7 +364,7 @@ impl GeoDatabases {
         let mut errors = Vec::new();
         for path in paths {
             match GeoDatabase::open(path) {
-                Ok(database) => databases.push(database),
+                Ok(database) => databases.push(Arc::new(database)),
                 Err(error) => errors.push(error),
             }
         }
@@ -376,12 +377,23 @@ impl GeoDatabases {
 
     /// Databases that are open already.
     pub fn new(databases: Vec<GeoDatabase>) -> GeoDatabases {
+        GeoDatabases::shared(databases.into_iter().map(Arc::new).collect())
+    }
+
+    /// Databases that are open already, and may be in use elsewhere.
+    pub fn shared(databases: Vec<Arc<GeoDatabase>>) -> GeoDatabases {
         GeoDatabases { databases }
+    }
+
+    /// The database that was read from this path.
+    pub fn at(&self, path: &Path) -> Option<Arc<GeoDatabase>> {
+        let found = self.databases.iter().find(|one| one.path() == path);
+        found.map(Arc::clone)
     }
 
     /// The databases in order of preference.
     pub fn iter(&self) -> impl Iterator<Item = &GeoDatabase> {
-        self.databases.iter()
+        self.databases.iter().map(Arc::as_ref)
     }
 
     /// True when there is no database.
@@ -396,7 +408,7 @@ impl GeoDatabases {
 
     /// When the oldest of them was made, in seconds since 1970; `None` without a database.
     pub fn build_epoch(&self) -> Option<u64> {
-        self.databases.iter().map(GeoDatabase::build_epoch).min()
+        self.iter().map(GeoDatabase::build_epoch).min()
     }
 
     /// One look-up without a cache, for explanations. Private addresses are `private`; unknown

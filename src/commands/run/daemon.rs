@@ -1,6 +1,8 @@
 //! `run`: everything is opened and checked first, then served until a signal ends it.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -29,7 +31,7 @@ use super::queue::{RemoteQueue, Request};
 use super::worker::Worker;
 use super::{journal, load, open_store, refused_agent, say_notices, surroundings, telemetry};
 
-/// How long outputs, the agent's thread and HTTP may each take to stop: ten seconds together.
+/// How long the outputs, the agent and HTTP may take to stop, one after another.
 const STOP: Duration = Duration::from_secs(3);
 /// How often databases and address lists are looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -40,7 +42,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
     journal::install();
     let prepared = Arc::new(Prepared::new(load(&args.follow)?)?);
-    say_notices(&prepared);
+    say_notices(&prepared, &[]);
     let telemetry = telemetry()?;
     let store = open_store(&prepared)?;
     let (server, web) = listening(&prepared.config)?;
@@ -75,14 +77,17 @@ pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
         requests,
         telemetry,
         outputs: HashMap::new(),
-        seen: HashMap::new(),
+        seen: stamps(&prepared.config),
+        refused: false,
+        begun: prepared.config.clone(),
+        prepared: Arc::clone(&prepared),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let served = runtime.block_on(daemon.serve(&prepared, server, web, pages, worker));
+    let served = runtime.block_on(daemon.serve(server, web, pages, worker));
     // A look-up of a name that never ends must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     served.map(|()| Done::Complete)
@@ -128,29 +133,54 @@ struct Daemon {
     telemetry: Telemetry,
     outputs: HashMap<String, Running>,
     /// Files whose change calls for preparing anew.
-    seen: HashMap<PathBuf, Option<SystemTime>>,
+    seen: Stamps,
+    /// The operator's newest configuration has mistakes.
+    refused: bool,
+    /// What is in use.
+    prepared: Arc<Prepared>,
+    /// The configuration of the start.
+    begun: Config,
 }
 
+/// When each file was last changed, its length and its inode.
+type Stamps = HashMap<PathBuf, Option<(SystemTime, u64, u64)>>;
+
 struct Signals {
+    ends: Ends,
+    hang_up: Signal,
+}
+
+/// Signals that want the process to end.
+struct Ends {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Signals> {
         Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            ends: Ends {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            },
             hang_up: signal(SignalKind::hangup())?,
         })
+    }
+}
+
+impl Ends {
+    /// Waits for one of them.
+    async fn one(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
 impl Daemon {
     async fn serve(
         mut self,
-        prepared: &Arc<Prepared>,
         server: Option<Server>,
         web: Option<WebConfig>,
         pages: AgentPages,
@@ -159,8 +189,8 @@ impl Daemon {
         let signals = Signals::new().context("cannot listen to signals")?;
         let (stop, stopped) = watch::channel(false);
         let http = server.map(|server| tokio::spawn(server.serve(Arc::new(pages), web, stopped)));
+        let prepared = Arc::clone(&self.prepared);
         self.start_outputs(&prepared.config);
-        self.seen = stamps(&prepared.config);
         let (ended, mut worker_ended) = oneshot::channel();
         std::thread::spawn(move || {
             let result = worker.join();
@@ -168,7 +198,7 @@ impl Daemon {
             ended.send(result.is_ok()).ok();
         });
         notify(&[sd_notify::NotifyState::Ready]);
-        let well = self.until_told(signals, &mut worker_ended, prepared).await;
+        let well = self.until_told(signals, &mut worker_ended).await;
         notify(&[sd_notify::NotifyState::Stopping]);
         tracing::info!("stopping");
         self.stop_outputs().await;
@@ -193,72 +223,88 @@ impl Daemon {
         &mut self,
         mut signals: Signals,
         worker_ended: &mut oneshot::Receiver<bool>,
-        prepared: &Arc<Prepared>,
     ) -> Option<bool> {
-        let mut config = prepared.config.clone();
         let mut look = tokio::time::interval(LOOK);
         let mut upkeep = tokio::time::interval(UPKEEP);
         loop {
-            tokio::select! {
-                _ = signals.terminate.recv() => return None,
-                _ = signals.interrupt.recv() => return None,
-                _ = signals.hang_up.recv() => {
-                    notify(&[sd_notify::NotifyState::Reloading]);
-                    if let Some(new) = self.reload(None).await {
-                        say_what_waits(&prepared.config, &new);
-                        config = new;
-                    }
-                    notify(&[sd_notify::NotifyState::Ready]);
-                }
+            let asked = tokio::select! {
+                () = signals.ends.one() => return None,
+                _ = signals.hang_up.recv() => true,
                 _ = look.tick() => {
-                    if stamps(&config) != self.seen {
-                        self.reload(Some(config.clone())).await;
-                        self.seen = stamps(&config);
+                    if stamps(&self.prepared.config) == self.seen {
+                        continue;
                     }
+                    false
                 }
-                _ = upkeep.tick() => self.telemetry.upkeep(),
+                _ = upkeep.tick() => {
+                    self.telemetry.upkeep();
+                    continue;
+                }
                 ended = &mut *worker_ended => return Some(ended.unwrap_or(false)),
+            };
+            // Whoever wants the end does not wait for an agent that is busy.
+            tokio::select! {
+                () = signals.ends.one() => return None,
+                () = self.reload(asked) => {}
             }
         }
     }
 
-    /// Takes over the configuration, read anew unless it is given. `None` when it has mistakes: the
-    /// old one stays.
-    async fn reload(&mut self, config: Option<Config>) -> Option<Config> {
-        let args = self.args.clone();
-        let prepared = tokio::task::spawn_blocking(move || {
-            config
-                .map_or_else(|| load(&args), Ok)
-                .and_then(Prepared::new)
-        });
-        let taken = match prepared.await {
-            Ok(Ok(prepared)) => self.adopt(Arc::new(prepared)).await,
+    /// Prepares everything anew and takes it over, from the file when the operator `asked` for it,
+    /// else because a file that it names has changed. Whatever has mistakes is told, and the old one
+    /// stays.
+    async fn reload(&mut self, asked: bool) {
+        if asked {
+            notify(&[sd_notify::NotifyState::Reloading]);
+        }
+        let taken = self.prepare_and_adopt(asked).await;
+        match &taken {
+            Ok(()) => tracing::info!("configuration loaded"),
+            Err(error) => tracing::error!(
+                error,
+                "the new configuration is not used, the old one stays: {error}"
+            ),
+        }
+        // A file that was repaired says nothing about a configuration that was refused.
+        if asked {
+            self.refused = taken.is_err();
+        }
+        let newest = taken.is_ok() && !self.refused;
+        self.telemetry
+            .config_reload_success
+            .set(f64::from(u8::from(newest)));
+        if asked {
+            notify(&[sd_notify::NotifyState::Ready]);
+        }
+    }
+
+    async fn prepare_and_adopt(&mut self, asked: bool) -> Result<(), String> {
+        let (args, before) = (self.args.clone(), Arc::clone(&self.prepared));
+        let prepare = move || {
+            let config = match asked && args.config.is_some() {
+                true => load(&args)?,
+                false => before.config.clone(),
+            };
+            // Before anything is read: what changes meanwhile is read again.
+            let seen = stamps(&config);
+            Ok::<_, Vec<Diagnostic>>((Prepared::beside(config, &before.geo)?, seen))
+        };
+        match tokio::task::spawn_blocking(prepare).await {
+            Ok(Ok((prepared, seen))) => {
+                self.seen = seen;
+                say_notices(&prepared, &self.prepared.notices);
+                self.adopt(Arc::new(prepared)).await
+            }
             Ok(Err(mistakes)) => {
+                self.seen = stamps(&self.prepared.config);
                 super::super::say_all(&mistakes);
                 Err(first_of(&mistakes))
             }
             Err(panic) => Err(panic.to_string()),
-        };
-        let success = taken.is_ok();
-        self.telemetry
-            .config_reload_success
-            .set(f64::from(u8::from(success)));
-        match taken {
-            Ok(config) => {
-                tracing::info!("configuration loaded");
-                Some(config)
-            }
-            Err(error) => {
-                tracing::error!(
-                    error,
-                    "the new configuration is not used, the old one stays: {error}"
-                );
-                None
-            }
         }
     }
 
-    async fn adopt(&mut self, prepared: Arc<Prepared>) -> Result<Config, String> {
+    async fn adopt(&mut self, prepared: Arc<Prepared>) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
         let request = Request::Adopt {
             prepared: Arc::clone(&prepared),
@@ -268,8 +314,14 @@ impl Daemon {
         self.requests.send(request).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())??;
         self.start_outputs(&prepared.config);
-        self.seen = stamps(&prepared.config);
-        Ok(prepared.config.clone())
+        for key in needs_start(&self.begun, &prepared.config) {
+            tracing::warn!(
+                setting = key,
+                "`{key}` has changed and is used from the next start on"
+            );
+        }
+        self.prepared = prepared;
+        Ok(())
     }
 
     /// Starts outputs that are new or changed, stops those that left.
@@ -314,6 +366,7 @@ impl Daemon {
         }
         let all = async {
             for (_, running) in self.outputs.drain() {
+                // Only a task that panicked has an error.
                 drop(running.task.await);
             }
         };
@@ -339,44 +392,46 @@ pub(super) fn target(output: &OutputConfig) -> Target {
     }
 }
 
-/// Says which settings that differ from those of the start are used from the next start on.
-fn say_what_waits(start: &Config, new: &Config) {
-    let listen = |config: &Config| -> Vec<_> {
-        let addresses = config.http.listen.iter();
-        addresses.map(|address| address.value).collect()
-    };
-    let web = |config: &Config| config.http.web_config.as_ref().map(|at| at.value.clone());
-    let settings = [
-        ("store.path", start.store.path.value == new.store.path.value),
-        ("http.listen", listen(start) == listen(new)),
-        ("http.web_config", web(start) == web(new)),
-        (
-            "limits.line_bytes",
-            start.limits.line_bytes == new.limits.line_bytes,
-        ),
-        (
-            "agent.rotate_wait",
-            start.agent.rotate_wait == new.agent.rotate_wait,
-        ),
-    ];
-    for (setting, _) in settings.iter().filter(|(_, same)| !same) {
-        tracing::warn!(
-            setting,
-            "`{setting}` has changed and is used from the next start on"
-        );
-    }
-}
-
 fn first_of(mistakes: &[Diagnostic]) -> String {
     let first = mistakes.first().map(|mistake| mistake.message.clone());
     first.unwrap_or_default()
 }
 
-/// When each watched file was last changed.
-fn stamps(config: &Config) -> HashMap<PathBuf, Option<SystemTime>> {
-    let changed = |path: &PathBuf| std::fs::metadata(path).and_then(|m| m.modified()).ok();
+/// The watched files as they are.
+fn stamps(config: &Config) -> Stamps {
+    let stamp = |path: &PathBuf| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.modified().ok()?, found.len(), found.ino()))
+    };
     let files = watched_files(config).into_iter();
-    files.map(|path| (path.clone(), changed(&path))).collect()
+    files.map(|path| (path.clone(), stamp(&path))).collect()
+}
+
+/// Keys that a running process cannot follow, of those that have changed since it began.
+fn needs_start(before: &Config, now: &Config) -> Vec<&'static str> {
+    let addresses = |config: &Config| -> Vec<SocketAddr> {
+        config.http.listen.iter().map(|at| at.value).collect()
+    };
+    let web = |config: &Config| config.http.web_config.as_ref().map(|at| at.value.clone());
+    [
+        ("http.listen", addresses(before) != addresses(now)),
+        ("http.web_config", web(before) != web(now)),
+        (
+            "store.path",
+            before.store.path.value != now.store.path.value,
+        ),
+        (
+            "limits.line_bytes",
+            before.limits.line_bytes != now.limits.line_bytes,
+        ),
+        (
+            "agent.rotate_wait",
+            before.agent.rotate_wait != now.agent.rotate_wait,
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(key, changed)| changed.then_some(key))
+    .collect()
 }
 
 /// Without a service manager nobody is told.

@@ -82,8 +82,14 @@ impl Health {
         self.logs = logs.iter().map(log).collect();
         let output = |name: &&str| ((*name).to_owned(), self.telemetry.output(name));
         self.outputs = outputs.iter().map(output).collect();
-        for name in databases {
-            self.telemetry.geo(name).ok.set(1.0);
+        for database in prepared.geo.iter() {
+            let stale = prepared
+                .stale
+                .iter()
+                .any(|(path, _)| path == database.path());
+            let name = shown(database.path());
+            let ok = if stale { 0.0 } else { 1.0 };
+            self.telemetry.geo(&name).ok.set(ok);
         }
     }
 

@@ -139,12 +139,16 @@ fn refused_agent(error: &AgentError) -> Failure {
     }
 }
 
-/// Says what is allowed but probably not meant, and what a person should know.
-fn say_notices(prepared: &Prepared) {
+/// Says what is allowed but probably not meant, and what a person should know and was not told
+/// `before`.
+fn say_notices(prepared: &Prepared, before: &[String]) {
     if !prepared.config.warnings.is_empty() {
         super::say_all(&prepared.config.warnings);
     }
-    for notice in &prepared.notices {
+    for notice in prepared.notices.iter().filter(|new| !before.contains(new)) {
         tracing::info!("{notice}");
+    }
+    for (_, error) in &prepared.stale {
+        tracing::warn!("{error}; what was read from it before stays in use");
     }
 }

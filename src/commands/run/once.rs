@@ -6,16 +6,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::cli::OnceArgs;
 use crate::commands::{Done, Failure, print};
-use crate::config::Config;
+use crate::config::{Config, LogInput};
+use crate::diagnostic::Diagnostic;
 use crate::http::Exposition;
 use crate::sinks::carbon;
 use crate::source::follow::RealDisk;
+use crate::source::wake::Wake;
 use crate::store::Store;
 
 use super::agent::{Agent, options};
@@ -36,8 +39,9 @@ pub(in crate::commands) fn once(args: &OnceArgs) -> Result<Done, Failure> {
     let mut config = load(&args.follow)?;
     // The end of a log is the end of what this run can know.
     config.agent.idle = Duration::ZERO;
+    endless(&config)?;
     let prepared = Arc::new(Prepared::new(config)?);
-    say_notices(&prepared);
+    say_notices(&prepared, &[]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -60,10 +64,13 @@ pub(in crate::commands) fn once(args: &OnceArgs) -> Result<Done, Failure> {
         return Ok(Done::Complete);
     };
     let telemetry = telemetry()?;
-    let surroundings = surroundings(&args.follow, &telemetry, Arc::new(|| {}));
+    let (woken, wakes) = std::sync::mpsc::channel();
+    // Nobody listens when all was read.
+    let wake: Wake = Arc::new(move || woken.send(()).unwrap_or_default());
+    let surroundings = surroundings(&args.follow, &telemetry, wake);
     let mut agent = Agent::new(Arc::clone(&prepared), store, surroundings)
         .map_err(|error| refused_agent(&error))?;
-    let read = read_all(&mut agent, args.close);
+    let read = read_all(&mut agent, &wakes, args.close);
     let delivered = runtime.block_on(deliver_all(&mut agent, &prepared.config));
     runtime.shutdown_timeout(Duration::from_millis(100));
     if let Some(path) = &args.textfile {
@@ -75,6 +82,24 @@ pub(in crate::commands) fn once(args: &OnceArgs) -> Result<Done, Failure> {
     match read && delivered {
         true => Ok(Done::Complete),
         false => Ok(Done::Incomplete),
+    }
+}
+
+/// A socket has no end that a run could come to.
+fn endless(config: &Config) -> Result<(), Vec<Diagnostic>> {
+    let sockets = config.logs.iter().filter_map(|log| match &log.input {
+        LogInput::Syslog(address) => Some(&address.place),
+        _ => None,
+    });
+    let mistakes = sockets.map(|place| {
+        place
+            .error("`once` reads to the end, and a socket has none", "no end")
+            .help("`beacontail run` listens there")
+    });
+    let mistakes: Vec<Diagnostic> = mistakes.collect();
+    match mistakes.is_empty() {
+        true => Ok(()),
+        false => Err(mistakes),
     }
 }
 
@@ -95,7 +120,7 @@ async fn free_store(prepared: &Prepared, patience: u64) -> Result<Option<Store>,
 }
 
 /// Reads to the ends of all logs; false when the store failed.
-fn read_all(agent: &mut Agent<RealDisk, SystemClock>, close: bool) -> bool {
+fn read_all(agent: &mut Agent<RealDisk, SystemClock>, wakes: &Receiver<()>, close: bool) -> bool {
     loop {
         let round = agent.round(BUDGET, true);
         if !round.committed {
@@ -103,6 +128,11 @@ fn read_all(agent: &mut Agent<RealDisk, SystemClock>, close: bool) -> bool {
         }
         if !round.more && agent.is_settled() {
             break;
+        }
+        if !round.more {
+            // A stream that has not ended; one wake-up is as good as many.
+            wakes.recv_timeout(AGAIN).ok();
+            wakes.try_iter().for_each(drop);
         }
     }
     let now = agent.now();

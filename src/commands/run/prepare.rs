@@ -8,14 +8,16 @@ use std::sync::Arc;
 use crate::commands::engine::{Compiled, Engine, Selection};
 use crate::commands::inputs;
 use crate::commands::settings::Settings;
-use crate::config::{Config, LogConfig, LogInput};
+use crate::config::{Config, LogConfig, LogInput, Text};
 use crate::definition::{At, RuleSetDefinition};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::geo::{AddressSet, GeoDatabases};
-use crate::metrics::Metric;
+use crate::http;
+use crate::metrics::{Metric, MetricType};
 use crate::parse::Zone;
 use crate::rule::{self, RuleSource, SERIES_LIMIT};
 use crate::store::MetricPlan;
+use crate::telemetry;
 
 use super::own::{self, Names};
 
@@ -29,6 +31,8 @@ pub(in crate::commands) struct Prepared {
     pub(in crate::commands) ruled: usize,
     pub(in crate::commands) trusted: Arc<AddressSet>,
     pub(in crate::commands) geo: Arc<GeoDatabases>,
+    /// Databases in use whose files are bad, with what is wrong.
+    pub(in crate::commands) stale: Vec<(PathBuf, String)>,
     pub(in crate::commands) zone: Zone,
     /// Things a person should know.
     pub(in crate::commands) notices: Vec<String>,
@@ -45,17 +49,30 @@ pub(in crate::commands) struct PreparedLog {
 }
 
 impl Prepared {
-    /// Compiles everything.
+    /// Compiles everything for a start.
     ///
     /// # Errors
     /// Every mistake in the configuration and the parser files it leads to.
     pub(in crate::commands) fn new(config: Config) -> Result<Prepared, Vec<Diagnostic>> {
-        let mut engine = Engine::with(&Settings::of_config(&config))?;
+        Prepared::beside(config, &Arc::default())
+    }
+
+    /// Compiles everything while these databases are in use.
+    ///
+    /// # Errors
+    /// As [`Prepared::new`]; a database that is in use may have become bad.
+    pub(in crate::commands) fn beside(
+        mut config: Config,
+        geo: &Arc<GeoDatabases>,
+    ) -> Result<Prepared, Vec<Diagnostic>> {
+        let mut engine = Engine::with(&Settings::of_config(&config, geo))?;
         let parsers = parsers_of(&mut engine, &config)?;
+        pin(&mut config, &parsers);
         let labels = added_labels(&config);
         let (logs, metrics) = compiled(&engine, &config, &parsers, &labels)?;
         let sets = all_sets(&engine, &config, &parsers)?;
-        let mistakes = unknown_paths(&config, &metrics);
+        let mut mistakes = unknown_paths(&config, &metrics);
+        mistakes.extend(clashing(&sets, &metrics));
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -75,6 +92,7 @@ impl Prepared {
             metrics: plans,
             trusted: engine.trusted,
             geo: engine.geo,
+            stale: engine.stale,
             zone: engine.zone,
             notices,
             config,
@@ -104,7 +122,21 @@ fn parsers_of(engine: &mut Engine, config: &Config) -> Result<Vec<Vec<String>>, 
     }
 }
 
-fn plain(text: &At<crate::config::Text>) -> At<String> {
+/// Writes down which parsers were found for logs that name none: a reload must not find others.
+fn pin(config: &mut Config, parsers: &[Vec<String>]) {
+    for (log, names) in config.logs.iter_mut().zip(parsers) {
+        if log.parsers.is_empty() {
+            let place = &log.name.place;
+            let pinned = names.iter().map(|name| At {
+                value: Text::plain(name),
+                place: place.clone(),
+            });
+            log.parsers = pinned.collect();
+        }
+    }
+}
+
+fn plain(text: &At<Text>) -> At<String> {
     At {
         value: text.value.as_str().to_owned(),
         place: text.place.clone(),
@@ -214,6 +246,37 @@ fn all_sets<'e>(
         all.push(sets);
     }
     Ok(all)
+}
+
+/// Metrics of rules that cannot be shown beside the agent's own, or beside each other.
+fn clashing(sets: &Sets<'_>, metrics: &[Metric]) -> Vec<Diagnostic> {
+    let own = own::plans(&Names::default());
+    let mut shown: Vec<(&str, MetricType)> = own
+        .iter()
+        .map(|plan| (plan.metric.name.as_str(), plan.metric.kind.metric_type()))
+        .chain(
+            telemetry::NAMES
+                .iter()
+                .map(|(name, kind, _)| (*name, *kind)),
+        )
+        .collect();
+    let mut mistakes = Vec::new();
+    for metric in metrics {
+        shown.push((&metric.name, metric.kind.metric_type()));
+        let Some(clash) = http::clashes(shown.iter().copied()).pop() else {
+            continue;
+        };
+        shown.pop();
+        let rules = sets.iter().flatten().flat_map(|set| &set.metrics);
+        let place = rules
+            .map(|rule| &rule.name)
+            .find(|name| name.value == metric.name)
+            .map(|name| name.place.clone());
+        let place = place.unwrap_or_else(|| Place::argument("metric", &metric.name));
+        let error = place.error(clash, "taken");
+        mistakes.push(error.help("give the metric another name"));
+    }
+    mistakes
 }
 
 /// Path templates for metrics that no rule has.

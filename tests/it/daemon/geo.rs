@@ -121,3 +121,60 @@ fn countries_are_counted_by_the_daemon() {
     });
     scene.agent.term();
 }
+
+/// The database in use stays so, says that it is old, and stands in the way of nothing.
+#[test]
+fn a_database_that_became_bad_stays_in_use_and_blocks_no_reload() {
+    let Some(sound) = sound() else {
+        return;
+    };
+    let (mut scene, database) = scene(&sound);
+    let ok = "beacontail_geo_database_ok{database=\"geo.mmdb\"}";
+    let british = |scene: &Scene, n: u64| {
+        let line = super::writer::Line::of(n, super::writer::base());
+        let host = format!("198.51.100.{n}");
+        let text = line.text(0).replace(&host, "81.2.69.142");
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(scene.log())
+            .unwrap();
+        std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes()).unwrap();
+    };
+    british(&scene, 0);
+    scene.agent.start_ready();
+    scene
+        .agent
+        .scrapes("the database is sound", |s| s.value(ok) == Some(1.0));
+    for (step, bad) in [Some(&sound[..1000]), None].into_iter().enumerate() {
+        match bad {
+            Some(bytes) => fs::write(&database, bytes).unwrap(),
+            None => fs::remove_file(&database).unwrap(),
+        }
+        let limit = format!("{}", 500 + step);
+        scene.agent.config.set("limits.series_per_metric", limit);
+        scene.agent.write_config();
+        let loads = scene.agent.stderr().matches("configuration loaded").count();
+        scene.agent.signal(Signal::HUP);
+        eventually(DEADLINE, "the configuration is taken", || {
+            let stderr = scene.agent.stderr();
+            let more = stderr.matches("configuration loaded").count() > loads;
+            more.then_some(()).ok_or(stderr)
+        });
+        let told = "what was read from it before stays in use";
+        assert!(scene.agent.stderr().contains(told));
+        british(&scene, 0);
+        let scrape = scene.agent.scrapes("it is still looked up", |scrape| {
+            scrape.sum(BY_COUNTRY, &["country=\"GB\""]) >= (step + 2) as f64
+        });
+        assert_eq!(scrape.value(ok), Some(0.0));
+        let reloaded = scrape.value("beacontail_config_reload_success");
+        assert_eq!(reloaded, Some(1.0));
+    }
+    fs::write(&database, &sound).unwrap();
+    scene.agent.signal(Signal::HUP);
+    scene
+        .agent
+        .scrapes("it is sound again", |s| s.value(ok) == Some(1.0));
+    scene.agent.term();
+}

@@ -83,3 +83,56 @@ fn a_daemon_goes_on_where_once_ended() {
     scene.counted();
     scene.agent.term();
 }
+
+#[test]
+fn a_socket_has_no_end_that_once_could_come_to() {
+    let mut scene = Scene::new();
+    for key in ["[log].path", "[log].from"] {
+        scene.agent.config.unset(key);
+    }
+    let socket = super::config::quoted("udp://127.0.0.1:0");
+    scene.agent.config.set("[log].listen", socket);
+    let ran = once(&scene, &[]).exits(2);
+    assert!(ran.err.contains("beacontail run"), "{}", ran.err);
+}
+
+/// What one run has counted, a later one publishes, with what is to be said about it.
+#[test]
+fn minutes_left_open_by_one_run_are_closed_by_the_next() {
+    let mut scene = Scene::new();
+    let lateness = super::config::quoted("2h");
+    scene.agent.config.set("agent.allowed_lateness", lateness);
+    scene.writer.lines(10);
+    scene.writer.raw(b"what is this\n", 1);
+    once(&scene, &[]).exits(0);
+    assert_eq!(scene.carbon.history(), []);
+    once(&scene, &["--close"]).exits(0);
+    let wrong = super::oracle::point_differences(&scene.carbon.points(), &scene.writer.truth);
+    assert_eq!(wrong, Vec::<String>::new());
+    let path = format!("{PREFIX}.beacontail.access.incomplete");
+    let history = scene.carbon.history();
+    let flagged = history
+        .iter()
+        .any(|(p, _, value)| *p == path && value == "1");
+    assert!(flagged, "{history:?}");
+}
+
+/// No process lives long enough to tidy from time to time, so each run does.
+#[test]
+fn minutes_expire_though_no_daemon_runs() {
+    let mut scene = Scene::new();
+    scene.writer.lines(10);
+    once(&scene, &[]).exits(0);
+    let windows = |scene: &Scene| -> i64 {
+        let store = rusqlite::Connection::open(scene.agent.store()).unwrap();
+        store
+            .query_row("SELECT count(*) FROM window", [], |row| row.get(0))
+            .unwrap()
+    };
+    assert!(windows(&scene) > 0);
+    for key in ["store.retention", "agent.max_lateness"] {
+        scene.agent.config.set(key, super::config::quoted("2m"));
+    }
+    once(&scene, &[]).exits(0);
+    assert_eq!(windows(&scene), 0);
+}

@@ -120,3 +120,51 @@ fn a_configuration_with_a_mistake_is_refused_at_the_start() {
         "{stderr}"
     );
 }
+
+#[test]
+fn what_only_a_start_can_change_is_said() {
+    let mut scene = Scene::started();
+    let listen = quoted("127.0.0.2:0");
+    scene.agent.config.set("http.listen", listen);
+    let store = quoted(scene.folder().join("state/other.db"));
+    scene.agent.config.set("store.path", store);
+    scene.agent.write_config();
+    scene.agent.signal(Signal::HUP);
+    eventually(DEADLINE, "it is said", || {
+        let stderr = scene.agent.stderr();
+        let said = ["`http.listen`", "`store.path`"]
+            .iter()
+            .all(|key| stderr.contains(key));
+        said.then_some(()).ok_or(stderr)
+    });
+    assert!(!scene.agent.stderr().contains("`http.web_config`"));
+    scene.ends_exact();
+}
+
+#[test]
+fn a_metric_that_cannot_stand_beside_the_agents_own_is_refused() {
+    let mut scene = Scene::new();
+    let folder = scene.folder().join("parsers");
+    std::fs::create_dir_all(folder.join("rules")).unwrap();
+    for name in [
+        "beacontail_lines_total",
+        "beacontail_store_commit_seconds_total",
+    ] {
+        let rule = format!("[[metric]]\nname = \"{name}\"\nhelp = \"x\"\nmatch = 'path!=\"\"'\n");
+        std::fs::write(folder.join("rules/own.toml"), rule).unwrap();
+        scene.agent.config.extra = String::new();
+        scene
+            .agent
+            .config
+            .set("[log].rules", "[\"own\"]".to_owned());
+        let text = scene.agent.config.text();
+        let text = format!("parsers = [{}]\n{text}", quoted(&folder));
+        std::fs::write(scene.agent.config_path(), text).unwrap();
+        let config = scene.agent.config_path();
+        let ran =
+            crate::program::run(&["check-config", "--offline", "-c", config.to_str().unwrap()])
+                .exits(2);
+        assert!(ran.err.contains(name), "{}", ran.err);
+        assert!(ran.err.contains("own.toml:2:9"), "{}", ran.err);
+    }
+}
