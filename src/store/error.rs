@@ -108,6 +108,10 @@ impl StoreError {
                 "use a directory of the service's own: `install -d -m 0750 -o USER -g GROUP DIR`"
                     .to_owned(),
             ),
+            StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Some(
+                "start it as a user who may write there, or name another place: `path` in `[store]`"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::cli::{CheckConfigArgs, FollowArgs};
 use crate::commands::{Done, Failure, print, say_all};
-use crate::config::{LogInput, OutputKind};
+use crate::config::{Config, LogInput, OutputKind, ProxyEntry};
 use crate::diagnostic::{Diagnostic, Place, Untrusted};
 use crate::http::WebConfig;
 use crate::metrics::Metric;
@@ -20,11 +20,15 @@ use super::prepare::{Prepared, PreparedLog};
 
 /// Says what is wrong, or what a start will do.
 pub(in crate::commands) fn check_config(args: &CheckConfigArgs) -> Result<Done, Failure> {
-    let prepared = Prepared::new(load(&FollowArgs {
+    let mut config = load(&FollowArgs {
         config: Some(args.config.clone()),
         ..FollowArgs::default()
-    })?)?;
+    })?;
     let mut findings = Findings::default();
+    if args.offline {
+        findings.leave_out(&mut config);
+    }
+    let prepared = Prepared::new(config)?;
     if !args.offline {
         let person = args.user.as_deref().map(person).transpose()?;
         findings.surroundings(&prepared, person.as_ref());
@@ -66,14 +70,58 @@ struct Findings {
 }
 
 impl Findings {
+    /// Databases and address lists are where the agent runs, not where its configuration is checked.
+    fn leave_out(&mut self, config: &mut Config) {
+        let mut is_here = |path: &Path, place: &Place| {
+            let here = path.exists();
+            if !here {
+                let message = format!("{} is not here", escaped(&path.to_string_lossy()));
+                self.warnings
+                    .push(place.error(message, "not checked").warning());
+            }
+            here
+        };
+        let geo = &mut config.geoip;
+        geo.databases.retain(|at| is_here(&at.value, &at.place));
+        geo.trusted_proxies.retain(|entry| match &entry.value {
+            ProxyEntry::File(path) => is_here(path, &entry.place),
+            ProxyEntry::Network(_) => true,
+        });
+    }
+
     fn surroundings(&mut self, prepared: &Prepared, person: Option<&Person>) {
         for log in &prepared.logs {
             let files = self.log(log, person);
             self.files.push(files);
         }
+        self.read_at_the_start(prepared, person);
         self.store(prepared, person);
         self.http(prepared);
         self.outputs(prepared);
+    }
+
+    /// What was read here is not yet what somebody else may read.
+    fn read_at_the_start(&mut self, prepared: &Prepared, person: Option<&Person>) {
+        let config = &prepared.config;
+        let geo = config.geoip.databases.iter();
+        let proxies = config.geoip.trusted_proxies.iter();
+        let proxies = proxies.filter_map(|entry| match &entry.value {
+            ProxyEntry::File(path) => Some((path, &entry.place)),
+            ProxyEntry::Network(_) => None,
+        });
+        let web = config.http.web_config.iter();
+        let paths = geo
+            .chain(&config.parsers)
+            .chain(web)
+            .map(|at| (&at.value, &at.place))
+            .chain(proxies);
+        for (path, place) in paths.filter(|(path, _)| path.exists()) {
+            self.allowed(place, person, path, Access::Read);
+        }
+        if let Some(path) = &config.path {
+            let place = Place::argument("--config", &path.to_string_lossy());
+            self.allowed(&place, person, path, Access::Read);
+        }
     }
 
     /// The number of files that a log has; `None` for a stream.

@@ -117,3 +117,45 @@ fn a_key_is_written_once_in_its_section() {
     );
     assert!(text.contains("[[output]]\ntype = \"graphite\"\n"), "{text}");
 }
+
+/// What the agent's user may not read is found out before the agent runs as that user.
+#[test]
+fn check_config_looks_at_every_file_that_the_user_must_read() {
+    if !super::scene::is_root() {
+        return;
+    }
+    let scene = super::scene::Scene::new();
+    let list = scene.folder().join("proxies.txt");
+    std::fs::write(&list, "10.0.0.0/8\n").unwrap();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&list, closed).unwrap();
+    let mut config = scene.agent.config.clone();
+    let proxies = format!("[{}]", quoted(&list));
+    config.set("geoip.trusted_proxies", proxies.clone());
+    let path = scene.agent.config_path();
+    std::fs::write(&path, config.text()).unwrap();
+    let path = path.to_str().unwrap();
+    let ran = crate::program::run(&["check-config", "-c", path, "--as", "nobody"]).exits(2);
+    assert!(ran.err.contains("trusted_proxies = ["), "{}", ran.err);
+}
+
+/// Continuous integration has neither databases nor lists of addresses.
+#[test]
+fn check_config_offline_needs_no_file_but_its_own() {
+    let scene = super::scene::Scene::new();
+    let mut config = scene.agent.config.clone();
+    config.set("geoip.database", quoted("/no/such/City.mmdb"));
+    config.set("geoip.trusted_proxies", "[\"/no/such/list\"]".to_owned());
+    let path = scene.agent.config_path();
+    std::fs::write(&path, config.text()).unwrap();
+    let path = path.to_str().unwrap();
+    let ran = crate::program::run(&["check-config", "-c", path, "--offline"]).exits(0);
+    for file in ["/no/such/City.mmdb", "/no/such/list"] {
+        assert!(
+            ran.err.contains(&format!("{file} is not here")),
+            "{}",
+            ran.err
+        );
+    }
+    crate::program::run(&["check-config", "-c", path]).exits(2);
+}
