@@ -197,7 +197,8 @@ impl Store {
             .prepare_cached(
                 "SELECT count(DISTINCT minute) FILTER (WHERE state <> 2), \
                  count(*) FILTER (WHERE state <> 2), count(*) FILTER (WHERE suspect), \
-                 min(minute) FILTER (WHERE state <> 2) FROM pending WHERE output = ?1",
+                 min(minute) FILTER (WHERE state <> 2) \
+                 FROM pending WHERE output = ?1 AND state <> 4",
             )
             .and_then(|mut statement| {
                 statement.query_row([row], |row| {

@@ -259,7 +259,22 @@ impl Registering<'_, '_> {
             "UPDATE pending SET state = 0, suspect = 1, step = 0, due_ms = 0 WHERE state IN (1, 3)",
             [],
         )?;
+        self.put_aside()?;
         self.outputs(known, outputs)
+    }
+
+    /// Windows of metrics that are not in the plan wait for nobody: they must be neither looked
+    /// through nor counted each time, and go on should the metric come back.
+    fn put_aside(&self) -> rusqlite::Result<()> {
+        const DROPPED: &str = "(SELECT s.id FROM series s JOIN metric m ON m.id = s.metric \
+             WHERE m.dropped_ms IS NOT NULL)";
+        for change in [
+            format!("UPDATE pending SET state = 4 WHERE state <> 4 AND series IN {DROPPED}"),
+            format!("UPDATE pending SET state = 0 WHERE state = 4 AND series NOT IN {DROPPED}"),
+        ] {
+            self.transaction.execute(&change, [])?;
+        }
+        Ok(())
     }
 
     fn logs(&self, known: &mut Known, logs: &[LogPlan]) -> rusqlite::Result<Vec<Log>> {

@@ -102,7 +102,7 @@ CREATE TABLE output (
 ) STRICT;
 
 -- Windows on their way to an output. state: 0 to be sent, 1 being sent, 2 sent and to be sent again
--- at due_ms, 3 being sent and changed since. suspect: a delivery was in doubt; step: how many of the
+-- at due_ms, 3 being sent and changed since, 4 put aside while nothing defines its metric. suspect: a delivery was in doubt; step: how many of the
 -- repetitions were delivered.
 CREATE TABLE pending (
     output INTEGER NOT NULL,

@@ -271,6 +271,19 @@ fn a_changed_definition_loses_nothing_of_a_minute() {
 }
 
 #[test]
+fn what_nobody_defines_waits_for_no_output_and_goes_on_when_it_is_back() {
+    let mut fixture = counted(&[(0, 2), (1, 1)]);
+    let metrics = std::mem::take(&mut fixture.metrics);
+    fixture.register(MS);
+    assert_eq!(fixture.store().queue(0).unwrap(), Queue::default());
+    assert_eq!(claim(&mut fixture, MS), None);
+    fixture.metrics = metrics;
+    fixture.register(MS);
+    assert_eq!(fixture.store().queue(0).unwrap().windows, 2);
+    assert_eq!(sent(&claim(&mut fixture, MS).unwrap()), [(0, 2), (1, 1)]);
+}
+
+#[test]
 fn other_labels_begin_with_the_next_whole_minute() {
     let mut fixture = Fixture::with(vec![beacons()], false, options());
     fixture.register(MS + 90_000);
