@@ -23,6 +23,9 @@ const FIRST_PASS: Duration = Duration::from_secs(30);
 /// Time goes on in steps of at least this.
 const SHORTEST_TICK: Duration = Duration::from_millis(100);
 
+/// How long outputs may take what is due when all streams have ended.
+const DELIVERY: Duration = Duration::from_secs(30);
+
 /// How long streams are read when the end was asked for.
 const LAST_ROUND: Duration = Duration::from_millis(200);
 
@@ -174,10 +177,28 @@ impl<D: Disk, C: Clock> Worker<D, C> {
         if committed && !more && self.agent.is_over() {
             let now = self.agent.now();
             self.agent.commit(now, true);
-            self.agent.serve();
+            self.deliver_rest(schedule);
             return false;
         }
         true
+    }
+
+    /// All streams have ended: outputs get what is due, if they take it.
+    fn deliver_rest(&mut self, schedule: &mut Schedule) {
+        let end = self.agent.now().monotonic.saturating_add(DELIVERY);
+        loop {
+            self.agent.serve();
+            let now = self.agent.now().monotonic;
+            if now >= end || self.agent.is_delivered() {
+                return;
+            }
+            let Ok(request) = self.requests.recv_timeout(end.saturating_sub(now)) else {
+                return;
+            };
+            if !self.answer_all(request, schedule) {
+                return;
+            }
+        }
     }
 
     /// Keeps the watched directories those of the followed files.

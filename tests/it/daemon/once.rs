@@ -136,3 +136,21 @@ fn minutes_expire_though_no_daemon_runs() {
     once(&scene, &[]).exits(0);
     assert_eq!(windows(&scene), 0);
 }
+
+/// A stream that ends is a run that ends: nothing is left for another one that may never be.
+#[test]
+fn a_run_over_standard_input_delivers_everything_before_it_ends() {
+    let mut scene = Scene::new();
+    let input = super::config::quoted("-");
+    scene.agent.config.set("[log].path", input);
+    scene.agent.config.unset("[log].from");
+    scene.agent.write_config();
+    scene.writer.lines(500);
+    let lines = std::fs::read(scene.log()).unwrap();
+    let config = scene.agent.config_path();
+    let args = ["run", "-c", config.to_str().unwrap(), "--backfill"];
+    crate::program::run_with(&args, &lines).exits(0);
+    let wrong = super::oracle::point_differences(&scene.carbon.points(), &scene.writer.truth);
+    assert_eq!(wrong, Vec::<String>::new());
+    super::oracle::points_are_sound(&scene.carbon.history(), &scene.writer.truth);
+}

@@ -39,6 +39,9 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 
 pub(in crate::commands) use adopt::options;
 
+/// What waits for outputs is counted for at most one part in so many of the time.
+const QUEUE_SHARE: u32 = 50;
+
 /// The committed totals as others see them.
 pub(in crate::commands) type Shared = Arc<Mutex<Registry>>;
 
@@ -103,6 +106,8 @@ pub(in crate::commands) struct Agent<D: Disk, C: Clock> {
     retry: Option<Duration>,
     /// When the store was last tidied; `None` when this process did not, so that `once` does.
     tidied: Option<Duration>,
+    /// When what waits for outputs is counted again.
+    queues_due: Duration,
 }
 
 impl<D: Disk, C: Clock> Agent<D, C> {
@@ -133,6 +138,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             turn: 0,
             retry: None,
             tidied: None,
+            queues_due: Duration::ZERO,
         };
         agent.adopt(prepared)?;
         Ok(agent)
@@ -477,13 +483,23 @@ impl<D: Disk, C: Clock> Agent<D, C> {
         }
         self.health.geo(&self.prepared.geo, now);
         self.health.store_bytes(self.store.bytes());
+        if self.retry.is_none() && self.now().monotonic >= self.queues_due {
+            self.report_queues();
+        }
+    }
+
+    /// Counting what waits goes through all of it: after a long outage that must not cost more than
+    /// a small share of the time.
+    fn report_queues(&mut self) {
+        let began = self.now().monotonic;
         for (number, outbox) in self.outboxes.iter().enumerate() {
-            if self.retry.is_none()
-                && let Ok(queue) = self.store.queue(number)
-            {
+            if let Ok(queue) = self.store.queue(number) {
                 self.health.queue(outbox.name(), &queue);
             }
         }
+        let now = self.now().monotonic;
+        let took = now.saturating_sub(began);
+        self.queues_due = now.saturating_add(took.saturating_mul(QUEUE_SHARE));
     }
 }
 

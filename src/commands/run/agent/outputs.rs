@@ -131,6 +131,12 @@ impl<D: Disk, C: Clock> Agent<D, C> {
         }
     }
 
+    /// True when every output waits though everything due was offered to it, or takes nothing.
+    pub(in crate::commands) fn is_delivered(&self) -> bool {
+        let rests = |outbox: &Outbox| outbox.waiting.is_some() || outbox.failing;
+        self.outboxes.iter().all(rests)
+    }
+
     fn number_of(&self, output: &str) -> Option<usize> {
         self.outboxes
             .iter()
