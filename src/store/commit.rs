@@ -6,7 +6,7 @@ use std::io;
 use rusqlite::{CachedStatement, OptionalExtension as _, Transaction, params};
 
 use super::cell;
-use super::known::Known;
+use super::known::{Known, Resolved};
 use super::plan::{Batch, Committed, FileRow, GenerationState};
 use super::registry::SeriesRef;
 use super::{Store, StoreError};
@@ -78,11 +78,12 @@ impl<'w, 't> Writing<'w, 't> {
         let mut merge = Merge::new(runs, &metrics).map_err(unreadable)?;
         let mut cell = Vec::new();
         while let Some((key, _)) = merge.next_series().map_err(unreadable)? {
-            let key = key.to_vec();
+            let resolved = self.known.resolve(self.transaction, key, self.now_ms)?;
             while let Some(minute) = merge.next_point(&mut cell).map_err(unreadable)? {
-                if let Some(series) = self.count(&key, &cell)? {
+                if let Some(resolved) = resolved {
+                    self.add_total(resolved, &cell);
                     let minute = minute.div_euclid(60) * 60;
-                    self.added.push((minute, series, cell.clone()));
+                    self.added.push((minute, resolved.series, cell.clone()));
                 }
             }
         }
@@ -91,22 +92,19 @@ impl<'w, 't> Writing<'w, 't> {
 
     fn add_totals(&mut self, totals: &[(Vec<u8>, Vec<u64>)]) -> rusqlite::Result<()> {
         for (key, cell) in totals {
-            self.count(key, cell)?;
+            let resolved = self.known.resolve(self.transaction, key, self.now_ms)?;
+            if let Some(resolved) = resolved {
+                self.add_total(resolved, cell);
+            }
         }
         Ok(())
     }
 
-    /// Adds to the total of the series of `key`.
-    fn count(&mut self, key: &[u8], cell: &[u64]) -> rusqlite::Result<Option<SeriesRef>> {
-        let resolved = self.known.resolve(self.transaction, key, self.now_ms)?;
-        let Some(resolved) = resolved else {
-            return Ok(None);
-        };
+    fn add_total(&mut self, resolved: Resolved, cell: &[u64]) {
         self.known.add_total(resolved.series, cell, self.now_ms);
         if resolved.overflow {
             self.note_overflow(resolved.series, cell);
         }
-        Ok(Some(resolved.series))
     }
 
     fn note_overflow(&mut self, series: SeriesRef, cell: &[u64]) {
@@ -138,10 +136,12 @@ impl<'w, 't> Writing<'w, 't> {
     fn add_windows(&mut self) -> rusqlite::Result<()> {
         let mut added = std::mem::take(&mut self.added);
         added.sort_unstable_by_key(|&(minute, series, _)| (minute, series));
+        let newest = added.last().map_or(i64::MIN, |&(minute, ..)| minute);
         let mut writer = WindowWriter::new(self.transaction)?;
         for (minute, series, cell) in added {
             self.windows += writer.write(self.known, series, minute, &cell, false)?;
         }
+        self.known.newest = self.known.newest.max(newest);
         Ok(())
     }
 }
@@ -149,6 +149,7 @@ impl<'w, 't> Writing<'w, 't> {
 /// Statements that every window needs.
 struct WindowWriter<'w> {
     transaction: &'w Transaction<'w>,
+    insert: CachedStatement<'w>,
     select: CachedStatement<'w>,
     upsert: CachedStatement<'w>,
     mark: CachedStatement<'w>,
@@ -158,6 +159,7 @@ impl<'w> WindowWriter<'w> {
     fn new(transaction: &'w Transaction<'_>) -> rusqlite::Result<WindowWriter<'w>> {
         Ok(WindowWriter {
             transaction,
+            insert: transaction.prepare_cached(INSERT)?,
             select: transaction.prepare_cached(WINDOW.select)?,
             upsert: transaction.prepare_cached(WINDOW.upsert)?,
             mark: transaction.prepare_cached(MARK)?,
@@ -189,27 +191,53 @@ impl<'w> WindowWriter<'w> {
             add_cell(self.transaction, &HOUR, (hour_of(minute), id), kind, cell)?;
             return Ok(0);
         }
-        let before = if set {
-            None
+        if set {
+            put(&mut self.upsert, (minute, id), &cell::columns(kind, cell))?;
         } else {
-            self.select
-                .query_row((minute, id), |row| cell::from_row(row, kind))
-                .optional()?
-        };
-        let columns = match before {
-            Some(mut sum) => {
-                kind.add(&mut sum, cell);
-                cell::columns(kind, &sum)
-            }
-            None => cell::columns(kind, cell),
-        };
-        self.upsert
-            .execute(params![minute, id, columns.n, columns.sum, columns.cell])?;
+            self.add(known, (minute, id), kind, cell)?;
+        }
         for output in known.outputs_for(series.metric, minute) {
             self.mark.execute(params![output, minute, id])?;
         }
         Ok(1)
     }
+
+    /// Adds to a window. That of a minute later than all of earlier commits is most likely new, and
+    /// inserted without a look; when it is there all the same, nothing was inserted.
+    fn add(
+        &mut self,
+        known: &Known,
+        at: (i64, i64),
+        kind: &Kind,
+        cell: &[u64],
+    ) -> rusqlite::Result<()> {
+        let mut columns = cell::columns(kind, cell);
+        if at.0 > known.newest && put(&mut self.insert, at, &columns)? > 0 {
+            return Ok(());
+        }
+        let before = self
+            .select
+            .query_row(at, |row| cell::from_row(row, kind))
+            .optional()?;
+        if let Some(mut sum) = before {
+            kind.add(&mut sum, cell);
+            columns = cell::columns(kind, &sum);
+        }
+        put(&mut self.upsert, at, &columns)?;
+        Ok(())
+    }
+}
+
+/// Makes a window where there is none.
+const INSERT: &str = "INSERT INTO window VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+
+/// Runs a statement that writes a cell; the number of rows changed.
+fn put(
+    statement: &mut CachedStatement<'_>,
+    at: (i64, i64),
+    columns: &cell::Columns,
+) -> rusqlite::Result<usize> {
+    statement.execute(params![at.0, at.1, columns.n, columns.sum, columns.cell])
 }
 
 /// To be sent; when it is being sent, then once more.

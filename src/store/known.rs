@@ -67,6 +67,8 @@ pub(super) struct Known {
     by_key: HashMap<Vec<u8>, SeriesRef>,
     /// First minute that may have windows: earlier ones have become hours.
     pub(super) floor: i64,
+    /// The newest minute that was added to since the plan was read; a hint, 0 at first.
+    pub(super) newest: i64,
     /// Series before the transaction began.
     settled: usize,
     changed: Vec<SeriesRef>,

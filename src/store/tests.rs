@@ -382,6 +382,27 @@ fn increments_without_a_minute_make_no_window() {
     assert!(fixture.rows("SELECT n FROM window").is_empty());
 }
 
+/// Windows of minutes later than all before are inserted without a look.
+#[test]
+fn windows_of_new_minutes_add_up_within_a_batch_and_after_the_store_was_reopened() {
+    let mut few = beacons();
+    few.metric.limit = 1;
+    let mut fixture = Fixture::new(vec![few]);
+    let point = |name, minute: i64, n| (0, vec![name], T + minute * 60, vec![n]);
+    // "b" and "c" share the series of what is beyond the limit.
+    fixture.count(&[point("a", 0, 1), point("b", 0, 2), point("c", 0, 4)], MS);
+    fixture.reopen();
+    fixture.count(
+        &[point("a", 0, 8), point("c", 0, 16), point("a", 1, 32)],
+        MS,
+    );
+    fixture.count(&[point("a", 1, 64), point("b", 0, 128)], MS);
+    let windows = fixture.rows("SELECT n FROM window ORDER BY minute, series");
+    assert_eq!(windows, [9, 150, 96]);
+    assert_eq!(fixture.total(0, &["a"]), Some(vec![105]));
+    assert_eq!(fixture.total(0, &["_other"]), Some(vec![150]));
+}
+
 #[test]
 fn equal_names_in_a_plan_are_refused() {
     let mut fixture = Fixture::new(vec![]);
