@@ -9,11 +9,14 @@
 //! copies, plain or compressed. Nothing here starts a thread, reads a clock or makes a promise durable:
 //! the caller polls, reads, commits what [`Followers::changed`] gives, and says so, or rolls back.
 
+mod claim;
 mod disk;
 mod event;
 mod folders;
 mod follower;
 mod followers;
+mod found;
+mod fresh;
 mod generation;
 #[cfg(test)]
 pub(crate) mod memory_disk;
