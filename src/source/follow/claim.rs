@@ -5,9 +5,10 @@ use std::io;
 
 use super::follower::{Context, Follower};
 use super::found::{Found, Sightings};
-use super::fresh::Likeness;
+use super::fresh::{Likeness, behind_last_line};
 use super::generation::{Generation, sight};
-use super::position::Verdict;
+use super::position::{Position, Verdict};
+use super::text::Ending;
 use super::{Disk, Event, State};
 
 /// What speaks for a generation besides its inode.
@@ -15,16 +16,19 @@ use super::{Disk, Event, State};
 pub(super) enum Proof {
     /// The text before its position, or a handle.
     Content,
+    /// Size and times: none of it was read, and it was not touched since it was seen.
+    Sight,
     /// Nothing: none of it was read, and any new file may have got the inode.
     Inode,
 }
 
 impl<D: Disk> Follower<D> {
-    /// The longest text first: what agrees with more is more surely the same.
+    /// The longest text first: what agrees with more is more surely the same. Then what this process has seen.
     pub(super) fn by_length(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.generations.len()).collect();
         order.sort_by_key(|index| {
-            Reverse(self.generations.get(*index).map(|one| one.position.offset))
+            let one = self.generations.get(*index);
+            one.map(|one| (Reverse(one.position.offset), one.resumed))
         });
         order
     }
@@ -41,7 +45,7 @@ impl<D: Disk> Follower<D> {
                 continue;
             };
             let weak = one.position.offset == 0 && one.text.is_none();
-            if one.bound || weak != (proof == Proof::Inode) {
+            if one.bound || weak == (proof == Proof::Content) {
                 continue;
             }
             let Some(file) = found
@@ -50,7 +54,11 @@ impl<D: Disk> Follower<D> {
             else {
                 continue;
             };
-            if weak && one.sight != Some(sight(&file.stat)) {
+            let untouched = one.sight == Some(sight(&file.stat));
+            if proof == Proof::Sight && !untouched {
+                continue;
+            }
+            if weak && !untouched {
                 // An archive is another file than the log it was made from.
                 let copied = file.open(cx).is_ok()
                     && (file.is_packed()
@@ -150,6 +158,95 @@ impl<D: Disk> Follower<D> {
                 };
                 accept(one, file);
                 break;
+            }
+        }
+    }
+
+    /// A copy that ends before the position: the rest was written, and read, between the copy and the cut.
+    /// All of it was handed out.
+    pub(super) fn claim_copies_cut_short(
+        &mut self,
+        cx: &mut Context<'_, D>,
+        found: &mut [Found<D>],
+        seen: &mut Sightings,
+    ) {
+        for index in self.by_length() {
+            let Some(one) = self.generations.get_mut(index) else {
+                continue;
+            };
+            if one.bound || one.position.offset == 0 || one.state == State::Done {
+                continue;
+            }
+            for file in found.iter_mut().filter(|file| !file.taken && !file.live) {
+                // What has its inode is no copy: it was cut, has grown again, and was renamed.
+                let Some(text) = file.text.as_mut().filter(|_| !one.may_be(&file.stat)) else {
+                    continue;
+                };
+                let short = text.measure(cx.disk, 0).and_then(|(len, _)| {
+                    let whole = text.ending() == Ending::Clean && len < one.position.offset;
+                    Ok(whole && one.position.begins_with(cx.disk, text, len)?)
+                });
+                match short {
+                    Ok(false) => continue,
+                    Ok(true) => {}
+                    Err(_) => {
+                        seen.blind = true;
+                        continue;
+                    }
+                }
+                if one.state == State::Live {
+                    let path = self.path.clone();
+                    cx.events.push(Event::Truncated { path });
+                }
+                one.position = behind_last_line(cx, file);
+                one.state = State::Done;
+                accept(one, file);
+                break;
+            }
+        }
+    }
+
+    /// The log itself, without its end: after a power cut, what is left of it was handed out. Where this process
+    /// saw the end itself, the log was cut, and has grown again.
+    pub(super) fn claim_shrunk(
+        &mut self,
+        cx: &mut Context<'_, D>,
+        found: &mut [Found<D>],
+        seen: &mut Sightings,
+    ) {
+        let mut unbound = self.generations.iter_mut().filter(|one| !one.bound);
+        let live = unbound.find(|one| one.state == State::Live && one.position.offset > 0);
+        let here = found.iter_mut().find(|file| file.live && !file.taken);
+        let (Some(one), Some(file)) = (live, here) else {
+            return;
+        };
+        let shorter = file.stat.size < one.position.offset;
+        if !one.may_be(&file.stat) || !shorter || one.position.was_reached_here() {
+            return;
+        }
+        let shrunk = file.open(cx).and_then(|open| {
+            let Some(text) = file.text.as_mut().filter(|_| open) else {
+                return Ok(None);
+            };
+            let same = one.position.check_head(cx.disk, text)?;
+            let limit = cx.options.line_bytes;
+            same.then(|| Position::at_end(cx.disk, text, limit))
+                .transpose()
+        });
+        match shrunk {
+            Ok(None) => {}
+            Err(_) => seen.blind = true,
+            Ok(Some(position)) => {
+                one.position = position;
+                one.text = file.text.take();
+                let (path, from) = (self.path.clone(), one.position.offset);
+                cx.events.push(Event::Gap {
+                    path,
+                    reason: "log_shrunk",
+                    from,
+                    bytes: None,
+                });
+                accept(one, file);
             }
         }
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Disk, Kind};
 
 /// Longer than the tick of any file system's clock in use on Linux.
-const TICK: Duration = Duration::from_millis(20);
+pub(super) const TICK: Duration = Duration::from_millis(20);
 
 /// Folders below each other that `**` enters.
 const DEPTH: usize = 32;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::disk::not_regular;
-use super::folders::{Folders, parent};
+use super::folders::{Folders, TICK, parent};
 use super::generation::{Generation, Sight, Step, sight};
 use super::position::Verdict;
 use super::text::{Ending, Text};
@@ -177,6 +177,7 @@ impl<D: Disk> Follower<D> {
                 continue;
             };
             if one.sight == Some(sight(&stat)) {
+                self.rescan |= !settle(one, cx);
                 continue;
             }
             // It counts as seen only when its content was asked.
@@ -389,6 +390,26 @@ impl<D: Disk> Follower<D> {
     pub(super) fn find(&mut self, id: u64) -> Option<&mut Generation<D>> {
         self.generations.iter_mut().find(|one| one.id == id)
     }
+}
+
+/// Asks the content once more, a tick after everything was read: a log that was cut and has grown to the same
+/// size within a tick of the file system's clock looks as it did before. False if it is another text.
+fn settle<D: Disk>(one: &mut Generation<D>, cx: &Context<'_, D>) -> bool {
+    let quiet = one.quiet_since.filter(|_| one.at_end && !one.settled);
+    if quiet.is_none_or(|since| cx.now.saturating_sub(since) < TICK) {
+        return true;
+    }
+    one.settled = true;
+    if one.text.is_some() {
+        let same = matches!(one.check(cx.disk), Ok(Verdict::Same));
+        if !same {
+            one.sight = None;
+        }
+        return same;
+    }
+    // It is opened, and asked, before it is read on.
+    (one.verified, one.at_end) = (false, false);
+    true
 }
 
 /// Makes sure that the file is open and holds the text; false if it does not.

@@ -44,7 +44,8 @@ impl<D: Disk> Follower<D> {
                 self.trouble.get_or_insert_with(|| error.to_string());
             }
         }
-        found.sort_by_key(|file| (file.live, file.is_packed(), file.stat.mtime_ns));
+        // The log comes first: a copy of it may end before it does, and then the copy is the one to leave out.
+        found.sort_by_key(|file| (!file.live, file.is_packed(), file.stat.mtime_ns));
         let mut new = Vec::new();
         for file in found.iter_mut().filter(|file| !file.taken) {
             let old = match &self.birth {
@@ -111,7 +112,14 @@ impl<D: Disk> Follower<D> {
             _ => cx.now,
         };
         let waited = cx.now.saturating_sub(since) >= cx.options.rotate_wait;
-        let verdict = self.compare(cx, file).unwrap_or(Likeness::Making);
+        let verdict = match self.compare(cx, file) {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                seen.blind = true;
+                self.trouble.get_or_insert_with(|| error.to_string());
+                return true;
+            }
+        };
         let ignored = match verdict {
             Likeness::Copy => true,
             Likeness::Making => !waited || file.text.is_none(),
@@ -153,7 +161,10 @@ impl<D: Disk> Follower<D> {
                 (None, Some(path)) => {
                     match open_text(cx.disk, path, one.state == State::Live, cx.options) {
                         Ok(Some(text)) => text,
-                        _ => continue,
+                        Ok(None) => continue,
+                        // It stays closed to us; the next file shall not wait for it.
+                        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => continue,
+                        Err(error) => return Err(error),
                     }
                 }
                 (None, None) => continue,
@@ -186,7 +197,16 @@ impl<D: Disk> Follower<D> {
 
 /// A file that lay there before the log was followed: remembered to its end, or by its head if it is compressed.
 fn known<D: Disk>(cx: &mut Context<'_, D>, file: &mut Found<D>) -> Generation<D> {
-    let position = match file.text.as_mut() {
+    let position = behind_last_line(cx, file);
+    file.taken = true;
+    let mut one = Generation::new(take_id(cx), &file.stat, State::Done, position);
+    one.path = Some(file.path.clone());
+    one
+}
+
+/// The position that a file is done with at: its end, or its head if it is compressed.
+pub(super) fn behind_last_line<D: Disk>(cx: &Context<'_, D>, file: &mut Found<D>) -> Position {
+    match file.text.as_mut() {
         Some(text) if text.is_packed() => {
             let mut head = vec![0; HEAD_LEN];
             let got = text.read(cx.disk, 0, &mut head).unwrap_or(0);
@@ -194,11 +214,7 @@ fn known<D: Disk>(cx: &mut Context<'_, D>, file: &mut Found<D>) -> Generation<D>
         }
         Some(_) => end_of(cx, file),
         None => Position::start(),
-    };
-    file.taken = true;
-    let mut one = Generation::new(take_id(cx), &file.stat, State::Done, position);
-    one.path = Some(file.path.clone());
-    one
+    }
 }
 
 /// The position behind the last line of a plain file.

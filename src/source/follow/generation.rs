@@ -47,6 +47,8 @@ pub(super) struct Generation<D: Disk> {
     /// Everything there was read.
     pub(super) at_end: bool,
     pub(super) quiet_since: Option<Duration>,
+    /// The content was asked again when the sight was older than a tick: the sight stands for it.
+    pub(super) settled: bool,
     /// A file was found for it by the scan at hand.
     pub(super) bound: bool,
     /// Stable scans in a row that found no file.
@@ -93,6 +95,7 @@ impl<D: Disk> Generation<D> {
             first: true,
             at_end: false,
             quiet_since: None,
+            settled: false,
             bound: true,
             absent: 0,
             lost: None,
@@ -121,6 +124,7 @@ impl<D: Disk> Generation<D> {
             first: true,
             at_end: false,
             quiet_since: None,
+            settled: false,
             bound: false,
             absent: 0,
             lost: None,
@@ -204,7 +208,7 @@ impl<D: Disk> Generation<D> {
     pub(super) fn look(&mut self, stat: &Stat) {
         self.size = stat.size;
         self.sight = Some(sight(stat));
-        (self.at_end, self.quiet_since) = (false, None);
+        (self.at_end, self.quiet_since, self.settled) = (false, None, false);
     }
 
     /// Asks the open file whether it holds the text before the position.

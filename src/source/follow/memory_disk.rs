@@ -34,6 +34,10 @@ struct State {
     /// Given to the next files, oldest first.
     free: Vec<u64>,
     births: bool,
+    /// Changes of files leave their times alone.
+    frozen: bool,
+    /// Opening fails, as with too many open files.
+    full: bool,
 }
 
 /// The disk; clones are the same disk.
@@ -114,14 +118,26 @@ impl MemoryDisk {
         self.make(path, Kind::Regular, bytes);
     }
 
+    /// Makes changes of files happen within one tick of the clock.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        self.lock().frozen = frozen;
+    }
+
+    /// Makes opening fail, as with too many open files.
+    pub(crate) fn refuse_opening(&self, full: bool) {
+        self.lock().full = full;
+    }
+
     fn change(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.lock();
         state.clock += 1;
-        let clock = state.clock;
+        let (clock, frozen) = (state.clock, state.frozen);
         let node = state.resolve(Path::new(path)).unwrap();
         let mut node = node.lock().unwrap();
         change(&mut node.bytes);
-        node.changed = clock;
+        if !frozen {
+            node.changed = clock;
+        }
     }
 
     pub(crate) fn append(&self, path: &str, bytes: &[u8]) {
@@ -229,7 +245,12 @@ impl Disk for MemoryDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<MemoryFile> {
-        let shared = self.lock().resolve(path)?;
+        let state = self.lock();
+        if state.full {
+            return Err(io::Error::other("too many open files"));
+        }
+        let shared = state.resolve(path)?;
+        drop(state);
         let node = shared.lock().unwrap();
         match node.kind {
             _ if node.denied => Err(ErrorKind::PermissionDenied.into()),

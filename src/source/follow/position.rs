@@ -17,6 +17,9 @@ pub(super) const HEAD_LEN: usize = 1024;
 /// The most bytes of the tail mark.
 pub(super) const TAIL_LEN: usize = 256;
 
+/// Marks kept behind the position; when there are so many, every second of the older ones is dropped.
+const TRAIL_LEN: usize = 12;
+
 /// A hash over some bytes, and the bytes if they are at hand.
 #[derive(Clone, Debug, Default)]
 struct Mark {
@@ -53,6 +56,9 @@ pub(super) struct Position {
     pub(super) skipped: u64,
     head: Mark,
     tail: Mark,
+    /// Earlier positions of this process with the hash of the bytes before each, first to last: what proves a
+    /// text that ends before the position to be the beginning of this one.
+    trail: Vec<(u64, Digest)>,
 }
 
 /// What a text says about a position.
@@ -74,6 +80,7 @@ impl Position {
             skipped: 0,
             head: Mark::empty(),
             tail: Mark::empty(),
+            trail: Vec::new(),
         }
     }
 
@@ -92,6 +99,7 @@ impl Position {
             skipped: saved.skipping,
             head: mark(saved.head_len, saved.head),
             tail: mark(saved.tail_len, saved.tail),
+            trail: Vec::new(),
         }
     }
 
@@ -112,6 +120,7 @@ impl Position {
 
     /// Moves behind `bytes`, which are the next of the text.
     pub(super) fn advance(&mut self, bytes: &[u8]) {
+        self.leave_marks_within(bytes);
         self.offset += as_u64(bytes.len());
         if let Some(head) = self.head.bytes.as_mut() {
             let room = HEAD_LEN.saturating_sub(head.len()).min(bytes.len());
@@ -128,6 +137,7 @@ impl Position {
         let surplus = tail.len().saturating_sub(TAIL_LEN);
         tail.drain(..surplus);
         self.tail.len = tail.len();
+        self.leave_mark();
     }
 
     /// Asks a text; when it agrees, the marks are at hand.
@@ -156,6 +166,69 @@ impl Position {
         Ok(Verdict::Same)
     }
 
+    /// Keeps a mark of the position.
+    fn leave_mark(&mut self) {
+        let before = self.tail.bytes.as_deref().unwrap_or_default();
+        if before.len() < TAIL_LEN {
+            return;
+        }
+        self.trail.push((self.offset, digest(before)));
+        if self.trail.len() > TRAIL_LEN {
+            let mut place = 0;
+            self.trail.retain(|_| {
+                place += 1;
+                place > TRAIL_LEN * 2 / 3 || place % 2 == 0
+            });
+        }
+    }
+
+    /// Keeps marks of what is about to be passed.
+    fn leave_marks_within(&mut self, bytes: &[u8]) {
+        if self.trail.is_empty() {
+            self.leave_mark();
+        }
+        let len = bytes.len();
+        for at in [len / 2, len - len / 4] {
+            if let Some(before) = at
+                .checked_sub(TAIL_LEN)
+                .and_then(|from| bytes.get(from..at))
+            {
+                self.trail.push((self.offset + as_u64(at), digest(before)));
+            }
+        }
+    }
+
+    /// This process read up to it; it is not as it was saved.
+    pub(super) fn was_reached_here(&self) -> bool {
+        !self.trail.is_empty()
+    }
+
+    /// Whether a text of `len` bytes, which ends before the position, is the beginning of this one; not where
+    /// this process left no mark that could tell.
+    pub(super) fn begins_with<D: Disk>(
+        &self,
+        disk: &D,
+        text: &mut Text<D>,
+        len: u64,
+    ) -> io::Result<bool> {
+        if let Some(own) = &self.head.bytes
+            && len <= as_u64(own.len())
+        {
+            let mut bytes = vec![0; own.len()];
+            let got = text.read(disk, 0, &mut bytes)?;
+            return Ok(got > 0 && own.starts_with(bytes.get(..got).unwrap_or_default()));
+        }
+        if !self.check_head(disk, text)? {
+            return Ok(false);
+        }
+        let Some((at, digest_before)) = self.trail.iter().rfind(|(at, _)| *at <= len) else {
+            return Ok(false);
+        };
+        let mut before = vec![0; TAIL_LEN];
+        let got = text.read(disk, at.saturating_sub(as_u64(TAIL_LEN)), &mut before)?;
+        Ok(got == TAIL_LEN && digest(&before) == *digest_before)
+    }
+
     /// Asks a text for the head alone.
     pub(super) fn check_head<D: Disk>(&self, disk: &D, text: &mut Text<D>) -> io::Result<bool> {
         let mut head = vec![0; self.head.len];
@@ -170,6 +243,7 @@ impl Position {
         let mut position = Position::start();
         position.advance(head);
         position.tail = Mark::empty();
+        position.trail.clear();
         position
     }
 
@@ -212,6 +286,7 @@ impl Position {
             position.advance(tail.get(..got).unwrap_or_default());
         }
         position.offset = end;
+        position.trail.clear();
         Ok(position)
     }
 }

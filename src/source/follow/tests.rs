@@ -228,6 +228,124 @@ fn log_shrunk_while_down_is_named() {
     assert_eq!(agent.gaps(), [("log_shrunk", 4, None)]);
 }
 
+/// Forty lines, more than the head mark covers.
+fn forty() -> String {
+    (0..40)
+        .map(|n| format!("line {n} and enough text to fill a head\n"))
+        .collect()
+}
+
+#[test]
+fn log_that_lost_its_end_while_down_goes_on_where_it_ends() {
+    let text = forty();
+    let (disk, mut agent) = memory("");
+    agent.read();
+    disk.append(LOG, text.as_bytes());
+    assert_eq!(agent.read(), text);
+    let kept = text.find("line 35").unwrap();
+    disk.truncate(LOG, kept + 3);
+    agent.restart();
+    assert_eq!(agent.read(), "");
+    assert_eq!(
+        agent.gaps(),
+        [("log_shrunk", kept.try_into().unwrap(), None)]
+    );
+    disk.append(LOG, b"\nnew\n");
+    assert_eq!(agent.read(), "lin\nnew\n");
+    agent.restart();
+    assert_eq!(agent.read(), "");
+}
+
+#[test]
+fn log_that_lost_its_end_is_not_read_again_after_a_failed_commit() {
+    let text = forty();
+    let (disk, mut agent) = memory("");
+    agent.read();
+    disk.append(LOG, text.as_bytes());
+    assert_eq!(agent.read(), text);
+    disk.truncate(LOG, text.find("line 35").unwrap());
+    agent.restart();
+    assert_eq!(agent.read_only(), "");
+    let durable = agent.durable.clone();
+    agent.all.roll_back(durable, Duration::from_secs(100));
+    assert_eq!(agent.read(), "");
+    disk.append(LOG, b"new\n");
+    assert_eq!(agent.read(), "new\n");
+}
+
+#[test]
+fn log_that_lost_its_end_and_whose_head_is_another_is_read_from_its_start() {
+    let (disk, mut agent) = memory("");
+    agent.read();
+    disk.append(LOG, forty().as_bytes());
+    agent.read();
+    let other = "another text that is not the one before\n".repeat(30);
+    disk.overwrite(LOG, other.as_bytes());
+    agent.restart();
+    assert_eq!(agent.read(), other);
+}
+
+#[test]
+fn copy_that_ends_before_the_position_is_not_read_again() {
+    for text in ["one\ntwo\n".to_owned(), forty()] {
+        for torn in ["", "thr"] {
+            let (disk, mut agent) = memory("");
+            agent.read();
+            disk.append(LOG, text.as_bytes());
+            agent.read();
+            disk.append(LOG, torn.as_bytes());
+            disk.copy(LOG, "/log/access.log.1");
+            disk.append(LOG, b"ee\nfour\n");
+            assert_eq!(agent.read(), format!("{torn}ee\nfour\n"));
+            disk.truncate(LOG, 0);
+            disk.append(LOG, b"five\n");
+            assert_eq!(agent.read(), "five\n");
+            agent.wait();
+            assert_eq!(agent.read(), "");
+            disk.gzip("/log/access.log.1");
+            agent.wait();
+            assert_eq!(agent.read(), "");
+            agent.restart();
+            assert_eq!(agent.read(), "");
+            assert_eq!(agent.gaps(), []);
+        }
+    }
+}
+
+#[test]
+fn log_cut_and_grown_to_the_same_size_within_a_tick_is_read() {
+    let (disk, mut agent) = memory("");
+    agent.read();
+    disk.append(LOG, b"one\ntwo\n");
+    let mut buffer = Vec::new();
+    agent.seconds += 1;
+    agent.all.poll(Duration::from_secs(agent.seconds));
+    while agent.all.next(&mut buffer).is_some() {}
+    disk.freeze(true);
+    disk.overwrite(LOG, b"ONE\nTWO\n");
+    disk.freeze(false);
+    assert_eq!(agent.read(), "ONE\nTWO\n");
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_while_no_file_can_be_opened() {
+    let (disk, mut agent) = memory("");
+    agent.read();
+    disk.append(LOG, b"one\n");
+    assert_eq!(agent.read(), "one\n");
+    disk.refuse_opening(true);
+    disk.copy(LOG, "/log/access.log.1");
+    disk.truncate(LOG, 0);
+    disk.append(LOG, b"two\n");
+    let mut text = agent.read();
+    agent.wait();
+    text += &agent.read();
+    disk.refuse_opening(false);
+    text += &agent.read();
+    assert_eq!(text, "two\n");
+    assert_eq!(agent.gaps(), []);
+}
+
 #[test]
 fn file_deleted_unread_while_down_is_a_gap() {
     let (disk, mut agent) = memory("");
