@@ -5,7 +5,7 @@ use std::io;
 
 use super::follower::{Context, Follower};
 use super::found::{Found, Sightings};
-use super::fresh::{Likeness, behind_last_line};
+use super::fresh::{Likeness, begins, behind_last_line};
 use super::generation::{Generation, sight};
 use super::position::{Position, Verdict};
 use super::text::Ending;
@@ -62,6 +62,7 @@ impl<D: Disk> Follower<D> {
                 // An archive is another file than the log it was made from.
                 let copied = file.open(cx).is_ok()
                     && (file.is_packed()
+                        || file.begins_log
                         || file.untold
                         || matches!(self.compare(cx, file), Ok(Likeness::Copy)));
                 if copied {
@@ -90,6 +91,30 @@ impl<D: Disk> Follower<D> {
                     self.trouble.get_or_insert_with(|| error.to_string());
                     (one.bound, file.taken) = (one.text.is_some(), true);
                 }
+            }
+        }
+    }
+
+    /// Marks the copies of a log that has no generation yet.
+    pub(super) fn mark_copies_of_log(&self, cx: &Context<'_, D>, found: &mut [Found<D>]) {
+        let weak = |one: &Generation<D>| !one.bound && one.position.offset == 0;
+        if !self.generations.iter().any(weak) {
+            return;
+        }
+        found.sort_by_key(|file| !file.live);
+        let Some((log, rest)) = found.split_first_mut() else {
+            return;
+        };
+        if !log.live || log.taken || !log.open(cx).is_ok_and(|open| open) {
+            return;
+        }
+        let Some(text) = log.text.as_mut() else {
+            return;
+        };
+        for file in rest.iter_mut().filter(|file| !file.taken) {
+            let opened = file.open(cx).is_ok_and(|open| open);
+            if let Some(own) = file.text.as_mut().filter(|_| opened) {
+                file.begins_log = begins(cx.disk, own, text).unwrap_or(false);
             }
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Found<D: Disk> {
     pub(super) text: Option<Text<D>>,
     /// Too short to tell whether it is compressed.
     pub(super) untold: bool,
+    /// All of it is the beginning of the log, which no generation has.
+    pub(super) begins_log: bool,
 }
 
 impl<D: Disk> Found<D> {
@@ -134,6 +136,7 @@ impl<D: Disk> Follower<D> {
                     taken: false,
                     text: None,
                     untold: false,
+                    begins_log: false,
                 });
             }
         }

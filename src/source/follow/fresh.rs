@@ -22,6 +22,20 @@ pub(super) enum Likeness {
     New,
 }
 
+/// Whether all of a text is the beginning of another, as far as its own beginning and end tell.
+pub(super) fn begins<D: Disk>(
+    disk: &D,
+    text: &mut Text<D>,
+    other: &mut Text<D>,
+) -> io::Result<bool> {
+    let mut head = vec![0; HEAD_LEN];
+    let got = text.read(disk, 0, &mut head)?;
+    head.truncate(got);
+    let (len, end) = text.measure(disk, END_LEN)?;
+    let at = len.saturating_sub(as_u64(end.len()));
+    Ok(got > 0 && holds(disk, other, 0, &head)? && holds(disk, other, at, &end)?)
+}
+
 /// Whether a text has these bytes at a position.
 fn holds<D: Disk>(disk: &D, text: &mut Text<D>, at: u64, bytes: &[u8]) -> io::Result<bool> {
     let mut own = vec![0; bytes.len()];

@@ -42,6 +42,7 @@ impl<D: Disk> Follower<D> {
         self.claim_copies_cut_short(cx, &mut found, &mut seen);
         self.claim_shrunk(cx, &mut found, &mut seen);
         self.claim_by_inode(cx, &mut found, &mut seen, Proof::Sight);
+        self.mark_copies_of_log(cx, &mut found);
         self.claim_by_inode(cx, &mut found, &mut seen, Proof::Inode);
         let place = found.iter().find(|one| one.live).map(|one| one.stat);
         self.settle_states(cx, place.as_ref(), seen.blind);
