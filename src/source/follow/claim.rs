@@ -207,9 +207,14 @@ impl<D: Disk> Follower<D> {
                 let Some(text) = file.text.as_mut().filter(|_| !one.may_be(&file.stat)) else {
                     continue;
                 };
+                // Seen as a copy before the log was cut.
+                let seen_before = self.ignored.get(&(file.stat.dev, file.stat.ino));
+                let was_copy = seen_before.is_some_and(|(then, _)| *then == sight(&file.stat));
                 let short = text.measure(cx.disk, 0).and_then(|(len, _)| {
                     let whole = text.ending() == Ending::Clean && len < one.position.offset;
-                    Ok(whole && one.position.begins_with(cx.disk, text, len)?)
+                    Ok(whole
+                        && len > 0
+                        && (was_copy || one.position.begins_with(cx.disk, text, len)?))
                 });
                 match short {
                     Ok(false) => continue,

@@ -218,7 +218,7 @@ impl Position {
             let got = text.read(disk, 0, &mut bytes)?;
             return Ok(got > 0 && own.starts_with(bytes.get(..got).unwrap_or_default()));
         }
-        if !self.check_head(disk, text)? {
+        if len >= as_u64(self.head.len) && !self.check_head(disk, text)? {
             return Ok(false);
         }
         let Some((at, digest_before)) = self.trail.iter().rfind(|(at, _)| *at <= len) else {
