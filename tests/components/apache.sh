@@ -1,16 +1,18 @@
 #!/bin/bash
-# apache.sh start FOLDER PORT | apache.sh stop FOLDER
+# apache.sh start FOLDER PORT [http2] | apache.sh stop FOLDER
 #   Apache httpd on 127.0.0.1:PORT and [::1]:PORT. FOLDER/combined.log, common.log and
 #   vhost_combined.log have the layouts of parsers/apache-*.toml, read from those files.
+#   With `http2` it speaks HTTP/2 without TLS on the same port.
 . "$(dirname "$0")/lib.sh"
 case "${1:-}" in
 stop)
     kill "$(cat "${2:?folder}/apache.pid")"
+    gone "$2/apache.pid"
     exit 0 ;;
 start) ;;
-*) die "usage: apache.sh start FOLDER PORT | apache.sh stop FOLDER" ;;
+*) die "usage: apache.sh start FOLDER PORT [http2] | apache.sh stop FOLDER" ;;
 esac
-folder=${2:?folder}; port=${3:?port}
+folder=${2:?folder}; port=${3:?port}; http2=${4:-}
 want apache2 apache2
 mkdir -p "$folder/html/status/images"
 folder=$(cd "$folder" && pwd)
@@ -47,6 +49,7 @@ ErrorLog $folder/error.log
     Require all granted
 </Directory>
 C
+    [ "$http2" != http2 ] || printf 'LoadModule http2_module %s/mod_http2.so\nProtocols h2c http/1.1\n' "$modules"
     custom_log combined apache-combined
     custom_log common apache-common
     custom_log vhost_combined apache-vhost-combined

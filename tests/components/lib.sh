@@ -76,3 +76,13 @@ halt() {
 
 # free PORT: nobody answers there yet, so that what answers later is ours
 free() { ! answers "$1" || die "port $1 is taken"; }
+
+# gone FILE: until a server has removed its pid file, which it does at its end, 10 s at most
+gone() {
+    local tries
+    for tries in $(seq 100); do
+        [ -e "$1" ] || return 0
+        read -r -t 0.1 <> <(:) || true
+    done
+    die "the server of $1 does not end"
+}

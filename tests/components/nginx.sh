@@ -1,16 +1,27 @@
 #!/bin/bash
-# nginx.sh start FOLDER PORT | nginx.sh stop FOLDER
+# nginx.sh start FOLDER PORT [http2=PORT] [syslog=SERVER...] | nginx.sh stop FOLDER
 #   nginx on 127.0.0.1:PORT and [::1]:PORT. FOLDER/access.log has the layout of parsers/nginx-cdn.toml,
-#   read from that file and its parent.
+#   read from that file and its parent. HTTP/2 without TLS on a port of its own. Each SERVER (ADDRESS:PORT
+#   or unix:PATH) gets the same lines by syslog.
 . "$(dirname "$0")/lib.sh"
 case "${1:-}" in
 stop)
     kill "$(cat "${2:?folder}/nginx.pid")"
+    gone "$2/nginx.pid"
     exit 0 ;;
 start) ;;
-*) die "usage: nginx.sh start FOLDER PORT | nginx.sh stop FOLDER" ;;
+*) die "usage: nginx.sh start FOLDER PORT [http2=PORT] [syslog=SERVER...] | nginx.sh stop FOLDER" ;;
 esac
 folder=${2:?folder}; port=${3:?port}
+shift 3
+more=
+for option in "$@"; do
+    case $option in
+    http2=*) more+="listen 127.0.0.1:${option#*=} http2; " ;;
+    syslog=*) more+="access_log syslog:server=${option#*=} cdn; " ;;
+    *) die "unknown option $option" ;;
+    esac
+done
 want nginx nginx-light
 mkdir -p "$folder/html/status/images" "$folder/tmp"
 folder=$(cd "$folder" && pwd)
@@ -33,6 +44,7 @@ http {
         listen [::1]:$port;
         root $folder/html;
         access_log $folder/access.log cdn;
+        $more
         location = /503 { return 503; }
     }
 }

@@ -13,6 +13,7 @@
 mod agent;
 mod cardinality;
 mod clock;
+mod components;
 mod compressed;
 mod config;
 mod copytruncate;
@@ -26,6 +27,10 @@ mod once;
 mod oracle;
 mod protocols;
 mod random;
+mod real_carbon;
+mod real_logrotate;
+mod real_prometheus;
+mod real_servers;
 mod reload;
 mod replay_equals_run;
 mod rotate;
