@@ -9,6 +9,8 @@
 //! [`Agent::round`] when it is time, and carry jobs to outputs and back.
 
 mod adopt;
+#[cfg(test)]
+mod model;
 mod outputs;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
