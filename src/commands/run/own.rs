@@ -270,10 +270,11 @@ impl OwnCounts {
     }
 }
 
-/// The cell of a gauge that is 0 or 1, set at a time.
-pub(in crate::commands) fn flag_cell(on: bool, at_ms: i64) -> Vec<u64> {
+/// The cell of a gauge that is 0 or 1 for a minute. The newest minute makes the total, not the newest
+/// publication: wall clocks jump.
+pub(in crate::commands) fn flag_cell(on: bool, minute: i64) -> Vec<u64> {
     let [low, high] = Decimal::whole(u64::from(on)).words();
-    vec![at_ms.cast_unsigned(), 0, low, high]
+    vec![minute.cast_unsigned(), 0, low, high]
 }
 
 #[cfg(test)]

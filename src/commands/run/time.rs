@@ -108,7 +108,8 @@ impl LogTime {
         self.watermark = stored.watermark.min(now.wall());
         self.closed = self.closed_by(self.watermark);
         self.whole_from = stored.whole_from;
-        (self.latest, self.excluded) = (None, false);
+        self.latest = stored.lines.iter().map(|(minute, ..)| *minute).max();
+        self.excluded = false;
         self.newest.clear();
         self.fresh.clear();
         self.ended.clear();
@@ -146,7 +147,7 @@ impl LogTime {
 
     /// Adds lines to a minute, unless it is published.
     pub(super) fn lines(&mut self, minute: i64, parsed: u64, unparsed: u64) {
-        if minute >= self.closed {
+        if minute >= self.closed && parsed + unparsed > 0 {
             let share = self.open.entry(minute).or_default();
             share.parsed += parsed;
             share.unparsed += unparsed;
@@ -481,5 +482,13 @@ mod tests {
         time.lines(60, 96, 4);
         time.advance(now(0), &[]);
         assert_eq!(time.close(now(0)), [(0, true), (60, false)]);
+    }
+
+    #[test]
+    fn a_minute_without_lines_is_not_published() {
+        let mut time = time();
+        time.lines(minute_of(WALL), 0, 0);
+        time.advance(now(200), &[]);
+        assert!(time.close(now(200)).is_empty());
     }
 }

@@ -357,7 +357,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
         let key = self.own.key(Own::Incomplete, &[&log.name]);
         let flags = published
             .into_iter()
-            .map(|(minute, incomplete)| (key.clone(), minute, flag_cell(incomplete, now.wall_ms)));
+            .map(|(minute, incomplete)| (key.clone(), minute, flag_cell(incomplete, minute)));
         self.flags.extend(flags);
     }
 

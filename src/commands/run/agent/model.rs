@@ -182,3 +182,47 @@ proptest! {
         run(&actions);
     }
 }
+
+/// A minute is closed long after `faults` struck while it was open; its flag must reach carbon.
+fn its_minute_is_published(faults: &[Action], incomplete: bool) {
+    let mut world = World::new();
+    world.write(0, When::Now, &[(0, 0, 1)]);
+    world.round();
+    for action in faults {
+        world.act(action);
+    }
+    for _ in 0..3 {
+        world.act(&Action::Step(120));
+        world.round();
+    }
+    let flags = world.flags("one");
+    world.finish();
+    assert_eq!(flags, [(scene::START - 10, i64::from(incomplete))]);
+}
+
+#[test]
+fn a_minute_that_was_open_when_the_agent_died_is_published() {
+    its_minute_is_published(&[Action::Kill(Outcome::Lost)], false);
+}
+
+#[test]
+fn unparsed_lines_from_before_the_agent_died_make_their_minute_incomplete() {
+    let faults = [Action::Garbage, Action::Round, Action::Kill(Outcome::Lost)];
+    its_minute_is_published(&faults, true);
+}
+
+#[test]
+fn a_minute_that_was_open_when_a_commit_failed_is_published() {
+    for fails in [Fails::Before, Fails::After] {
+        let faults = [Action::Garbage, Action::Fail(fails), Action::Round];
+        its_minute_is_published(&faults, true);
+    }
+}
+
+#[test]
+fn a_minute_that_a_failed_commit_closed_is_published() {
+    for fails in [Fails::Before, Fails::After] {
+        let faults = [Action::Fail(fails), Action::Step(200), Action::Round];
+        its_minute_is_published(&faults, false);
+    }
+}

@@ -172,6 +172,20 @@ impl World {
         values
     }
 
+    /// Minutes of a log that were published, with the flag that says whether they are incomplete.
+    pub(super) fn flags(&self, log: &str) -> Vec<(i64, i64)> {
+        let store = rusqlite::Connection::open(self.state().join("store.db")).unwrap();
+        let sql = "SELECT w.minute, w.sum FROM window w JOIN series s ON s.id = w.series \
+             JOIN metric m ON m.id = s.metric \
+             WHERE m.name = 'beacontail_incomplete' AND s.labels LIKE '%' || ?1 || '%'";
+        let mut statement = store.prepare(sql).unwrap();
+        let rows = statement.query_map([log], |row| {
+            let on: f64 = row.get(1)?;
+            Ok((row.get(0)?, i64::from(on > 0.5)))
+        });
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
     fn carbon_is(&self, stored: &BTreeMap<Place, u64>) {
         let unsure: BTreeSet<i64> = self
             .truth
