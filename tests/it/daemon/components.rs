@@ -46,16 +46,19 @@ pub(crate) fn port() -> u16 {
 /// Runs a script of `tests/components/` to its end. What it says goes to a file, for what it starts
 /// may hold on to it.
 pub(crate) fn script(name: &str, args: &[&str], said: &Path) -> Result<(), String> {
-    let out = File::create(said).unwrap();
     let path = format!("{}/tests/components/{name}", env!("CARGO_MANIFEST_DIR"));
-    let status = Command::new("bash")
-        .arg(path)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(out.try_clone().unwrap())
-        .stderr(out)
-        .status()
-        .unwrap();
+    // A failure is an answer, not a panic: it may come while a test that failed puts its things away.
+    let run = || {
+        let out = File::create(said)?;
+        Command::new("bash")
+            .arg(path)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .status()
+    };
+    let status = run().map_err(|error: std::io::Error| format!("{name}: {error}"))?;
     if status.success() {
         return Ok(());
     }
