@@ -41,7 +41,24 @@ pub(crate) enum Mode {
     Open,
     /// The queue of connections is full and new ones get no answer.
     Blackhole,
+    /// Each connection meets another of the modes, every fourth a sound carbon.
+    Flap,
 }
+
+/// What the connections of [`Mode::Flap`] meet, in turn.
+const FLAPS: [Mode; 8] = [
+    Mode::Swallow,
+    Mode::CutLine,
+    Mode::Reset,
+    Mode::Sound,
+    Mode::Stall,
+    Mode::Slow,
+    Mode::Open,
+    Mode::Sound,
+];
+
+/// Ticks that a stall of [`Mode::Flap`] lasts: longer than the agents of the tests wait.
+const FLAP_STALL: u32 = 350;
 
 /// Bytes that [`Mode::CutLine`] and [`Mode::Part`] read.
 const LITTLE: usize = 40;
@@ -79,7 +96,12 @@ struct State {
 impl Carbon {
     /// Listens on a free port of 127.0.0.1.
     pub(crate) fn start(mode: Mode) -> Carbon {
-        let sockets = Sockets::bind(0);
+        Carbon::at((Ipv4Addr::LOCALHOST, 0).into(), mode)
+    }
+
+    /// Listens at this address.
+    pub(crate) fn at(address: SocketAddr, mode: Mode) -> Carbon {
+        let sockets = Sockets::bind(address);
         let address = sockets.address();
         let state = State {
             mode,
@@ -213,11 +235,10 @@ struct Sockets {
 }
 
 impl Sockets {
-    /// Tries until both are free; `port` 0 is any.
-    fn bind(port: u16) -> Sockets {
-        let host = Ipv4Addr::LOCALHOST;
+    /// Tries until both are free; port 0 is any.
+    fn bind(address: SocketAddr) -> Sockets {
         let pair = |_| {
-            let tcp = TcpListener::bind((host, port)).ok()?;
+            let tcp = TcpListener::bind(address).ok()?;
             let udp = UdpSocket::bind(tcp.local_addr().ok()?).ok()?;
             Some(Sockets { tcp, udp })
         };
@@ -273,8 +294,8 @@ impl Acceptor {
             self.sockets = None;
             return;
         }
-        let port = self.address.port();
-        let sockets = self.sockets.get_or_insert_with(|| Sockets::bind(port));
+        let address = self.address;
+        let sockets = self.sockets.get_or_insert_with(|| Sockets::bind(address));
         self.fillers.clear();
         if mode != Mode::Blackhole {
             rustix::net::listen(&sockets.tcp, 128).unwrap();
@@ -292,8 +313,13 @@ impl Acceptor {
             return;
         };
         while let Ok((stream, _)) = sockets.tcp.accept() {
-            self.shared.state().connections += 1;
+            let mut state = self.shared.state();
+            let flap = usize::try_from(state.connections).unwrap() % FLAPS.len();
+            state.connections += 1;
+            drop(state);
             let connection = Connection {
+                flap: FLAPS.get(flap).copied().unwrap_or(Mode::Sound),
+                stalled: 0,
                 shared: Arc::clone(&self.shared),
                 stream,
                 text: Vec::new(),
@@ -330,6 +356,10 @@ struct Connection {
     stream: TcpStream,
     text: Vec<u8>,
     born: u64,
+    /// What it meets in [`Mode::Flap`].
+    flap: Mode,
+    /// Ticks for which it was stalled so.
+    stalled: u32,
 }
 
 impl Connection {
@@ -338,13 +368,14 @@ impl Connection {
         self.stream.set_read_timeout(Some(TICK)).unwrap();
         loop {
             let state = self.shared.state();
-            let (mode, age) = (state.mode, state.age);
+            let (mode, age) = (self.met(state.mode), state.age);
             if state.stopping {
                 return;
             }
             let older = mode == Mode::Newer && self.born < age;
             if older || matches!(mode, Mode::Stall | Mode::Blackhole) {
                 drop(self.shared.pause(state));
+                self.stalled += 1;
                 continue;
             }
             drop(state);
@@ -365,6 +396,15 @@ impl Connection {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// The mode for this connection.
+    fn met(&self, mode: Mode) -> Mode {
+        match (mode, self.flap) {
+            (Mode::Flap, Mode::Stall) if self.stalled > FLAP_STALL => Mode::Sound,
+            (Mode::Flap, flap) => flap,
+            (mode, _) => mode,
         }
     }
 

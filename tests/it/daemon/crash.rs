@@ -2,10 +2,10 @@
 //! fails in every way. Every line counts once, whatever was in flight.
 
 use super::agent::pause;
-use super::mock_carbon::Mode;
 use super::random::{Random, long, seeds};
 use super::rotate::{WAYS, Way, compress_in_part, numbered, rename_and_create, rotate};
 use super::scene::Scene;
+use crate::carbon::Mode;
 
 /// Something a server or logrotate does.
 fn act(scene: &mut Scene, random: &mut Random, way: Way) {
@@ -68,12 +68,12 @@ fn killed_agents_count_each_line_once() {
 fn an_agent_killed_in_front_of_each_failing_carbon_is_exact() {
     for mode in [
         Mode::Refuse,
-        Mode::ResetOnAccept,
-        Mode::DiscardAndReset,
-        Mode::EofMidLine,
+        Mode::Reset,
+        Mode::Swallow,
+        Mode::CutLine,
         Mode::Stall,
         Mode::Slow,
-        Mode::NeverClose,
+        Mode::Open,
         Mode::Blackhole,
     ] {
         let mut scene = Scene::started();

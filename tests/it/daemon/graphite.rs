@@ -2,10 +2,10 @@
 
 use super::agent::{DEADLINE, eventually, pause};
 use super::config::quoted;
-use super::mock_carbon::{Carbon, Mode};
 use super::random::{Random, long, seeds};
 use super::scene::{Scene, has, is_root};
 use super::truth::PREFIX;
+use crate::carbon::{Carbon, Mode};
 
 /// Minutes pass in front of a carbon in this mode; it recovers; everything arrives.
 fn outage(mode: Mode) {
@@ -28,17 +28,17 @@ fn values_arrive_after_carbon_was_down() {
 
 #[test]
 fn values_arrive_after_resets_on_accept() {
-    outage(Mode::ResetOnAccept);
+    outage(Mode::Reset);
 }
 
 #[test]
 fn values_that_tcp_took_and_carbon_forgot_arrive() {
-    outage(Mode::DiscardAndReset);
+    outage(Mode::Swallow);
 }
 
 #[test]
 fn values_cut_off_in_mid_line_arrive_and_no_half_line_counts() {
-    outage(Mode::EofMidLine);
+    outage(Mode::CutLine);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn values_arrive_through_a_slow_carbon() {
 
 #[test]
 fn values_arrive_after_a_carbon_that_never_acknowledged() {
-    outage(Mode::NeverClose);
+    outage(Mode::Open);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn stale_bytes_do_not_win_over_a_killed_agent() {
 
 #[test]
 fn a_stop_in_front_of_a_stalled_carbon_is_quick_and_loses_nothing() {
-    for mode in [Mode::Stall, Mode::NeverClose, Mode::Slow, Mode::Blackhole] {
+    for mode in [Mode::Stall, Mode::Open, Mode::Slow, Mode::Blackhole] {
         let mut scene = Scene::new();
         scene
             .agent
@@ -179,7 +179,6 @@ fn a_late_line_corrects_its_minute_upwards() {
         .into_iter()
         .filter(|(path, ..)| path.ends_with("count"))
     {
-        let value: f64 = value.parse().unwrap();
         let before = last.insert((path.clone(), minute), value).unwrap_or(0.0);
         assert!(
             before <= value,
@@ -226,7 +225,7 @@ fn without_backfill_a_first_start_sends_no_minute_that_it_did_not_see_whole() {
     scene.agent.start_ready();
     scene.counted();
     pause(500);
-    let first = |(path, minute, _): &(String, i64, String)| {
+    let first = |(path, minute, _): &crate::carbon::Stored| {
         *minute == base && !path.contains(".beacontail.")
     };
     let history = scene.carbon.history();

@@ -22,7 +22,6 @@ mod geo;
 mod graphite;
 mod http;
 mod inotify;
-mod mock_carbon;
 mod once;
 mod oracle;
 mod protocols;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use super::agent::Seen;
 use super::scrape::{Scrape, name_of};
 use super::truth::{PREFIX, Truth, knows_family, knows_path};
+use crate::carbon::Stored;
 
 /// Families of the store: they go on after a restart. The others tell about a process.
 const STORED: [&str; 11] = [
@@ -34,10 +35,6 @@ const SHOWN: usize = 8;
 fn is_stored(series: &str) -> bool {
     let name = name_of(series);
     name.starts_with("cdn_") || STORED.contains(&name)
-}
-
-fn number(text: &str) -> f64 {
-    text.parse().expect("carbon takes numbers only")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the tests count far below 2^53")]
@@ -65,14 +62,14 @@ fn is_own(path: &str) -> bool {
 
 /// What carbon took, in order, never exceeded the truth nor named a minute without lines.
 #[track_caller]
-pub(crate) fn points_are_sound(history: &[(String, i64, String)], truth: &Truth) {
+pub(crate) fn points_are_sound(history: &[Stored], truth: &Truth) {
     let mut above = Vec::new();
     let mut ghosts = Vec::new();
     for (path, minute, value) in history {
         let shown = || format!("{path} {value} {minute}");
         let lines = truth.minutes.get(minute).copied().unwrap_or_default();
         if is_own(path) {
-            if path.ends_with(".lines") && number(value) > float(lines + truth.others) {
+            if path.ends_with(".lines") && *value > float(lines + truth.others) {
                 above.push(format!("{}, lines {lines}", shown()));
             }
             continue;
@@ -83,7 +80,7 @@ pub(crate) fn points_are_sound(history: &[(String, i64, String)], truth: &Truth)
         if knows_path(path) {
             let true_value = truth.points.get(&(path.clone(), *minute));
             let true_value = true_value.copied().unwrap_or_default();
-            if number(value) > float(true_value) {
+            if *value > float(true_value) {
                 above.push(format!("{}, truth {true_value}", shown()));
             }
         }
@@ -167,12 +164,12 @@ pub(crate) fn differences(scrape: &Scrape, truth: &Truth) -> Vec<String> {
 
 /// Everything that stands in carbon and differs from the truth.
 pub(crate) fn point_differences(
-    points: &BTreeMap<(String, i64), String>,
+    points: &BTreeMap<(String, i64), f64>,
     truth: &Truth,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     for (point, true_value) in &truth.points {
-        let value = points.get(point).map(|value| number(value));
+        let value = points.get(point).copied();
         if value.is_none_or(|value| value < float(*true_value) || value > float(*true_value)) {
             wrong.push(format!(
                 "{} {}: {value:?}, truth {true_value}",
@@ -183,9 +180,7 @@ pub(crate) fn point_differences(
     if truth.others == 0 {
         let lines = format!("{PREFIX}.beacontail.access.lines");
         for (minute, n) in &truth.minutes {
-            let value = points
-                .get(&(lines.clone(), *minute))
-                .map(|value| number(value));
+            let value = points.get(&(lines.clone(), *minute)).copied();
             if value.is_none_or(|value| value < float(*n) || value > float(*n)) {
                 wrong.push(format!("{lines} {minute}: {value:?}, truth {n}"));
             }
@@ -218,8 +213,8 @@ mod tests {
         truth
     }
 
-    fn point(path: &str, minute: i64, value: &str) -> (String, i64, String) {
-        (path.to_owned(), minute, value.to_owned())
+    fn point(path: &str, minute: i64, value: f64) -> Stored {
+        (path.to_owned(), minute, value)
     }
 
     fn seen(start: usize, text: &str) -> Seen {
@@ -232,8 +227,8 @@ mod tests {
         let path = "t.beacons.akamai.count";
         points_are_sound(
             &[
-                point(path, 1_383_203_160, "0"),
-                point(path, 1_383_203_160, "1"),
+                point(path, 1_383_203_160, 0.0),
+                point(path, 1_383_203_160, 1.0),
             ],
             &truth(),
         );
@@ -245,8 +240,8 @@ mod tests {
         let path = "t.beacons.akamai.count";
         points_are_sound(
             &[
-                point(path, 1_383_203_160, "2"),
-                point(path, 1_383_203_160, "1"),
+                point(path, 1_383_203_160, 2.0),
+                point(path, 1_383_203_160, 1.0),
             ],
             &truth(),
         );
@@ -255,7 +250,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "without lines")]
     fn a_zero_in_a_minute_without_lines_is_a_ghost() {
-        points_are_sound(&[point("t.beacons.x.count", 1_383_203_220, "0")], &truth());
+        points_are_sound(&[point("t.beacons.x.count", 1_383_203_220, 0.0)], &truth());
     }
 
     #[test]

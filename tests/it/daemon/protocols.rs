@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use super::agent::{DEADLINE, eventually};
 use super::config::quoted;
-use super::mock_carbon::{Carbon, Mode};
 use super::oracle;
 use super::scene::{Scene, has};
 use super::truth::PREFIX;
-use crate::carbon;
+use crate::carbon::{Carbon, Mode};
 
 /// Points by path and minute, as the oracle wants them.
-type Points = BTreeMap<(String, i64), String>;
+type Points = BTreeMap<(String, i64), f64>;
 
 /// Waits until these points are all there are.
 #[track_caller]
@@ -29,15 +28,12 @@ fn arrived(scene: &mut Scene, points: impl Fn() -> Points) {
 #[test]
 fn datagrams_carry_every_value() {
     let mut scene = Scene::new();
-    let receiver = carbon::Carbon::start(carbon::Mode::Sound);
+    let receiver = Carbon::start(Mode::Sound);
     scene.agent.config.graphite(&receiver.address().to_string());
     scene.agent.config.set("[output].protocol", quoted("udp"));
     scene.writer.lines(300);
     scene.agent.start_ready();
-    arrived(&mut scene, || {
-        let points = receiver.points().into_iter();
-        points.map(|(at, value)| (at, value.to_string())).collect()
-    });
+    arrived(&mut scene, || receiver.points());
     assert_eq!(receiver.refused(), Vec::<String>::new());
     scene.agent.term();
 }
@@ -94,7 +90,7 @@ impl Receiver {
                     continue;
                 };
                 let at = ((*path).to_owned(), minute.parse().unwrap());
-                taken.lock().unwrap().insert(at, (*value).to_owned());
+                taken.lock().unwrap().insert(at, value.parse().unwrap());
             }
         });
         Receiver {
@@ -143,7 +139,7 @@ fn tags_name_series_by_their_labels() {
             let path = format!("{start}{provider}");
             let points = carbon.points();
             let sent = points.iter().filter(|((known, _), _)| *known == path);
-            let sent: f64 = sent.map(|(_, value)| value.parse::<f64>().unwrap()).sum();
+            let sent: f64 = sent.map(|(_, value)| *value).sum();
             #[expect(clippy::cast_precision_loss, reason = "small counts")]
             if (sent - *total as f64).abs() > f64::EPSILON {
                 return Err(format!("{path} has {sent}, not {total}"));

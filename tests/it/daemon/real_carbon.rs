@@ -52,7 +52,7 @@ impl Graphite {
     }
 
     /// What the render API shows of the minutes of this truth and of those around them.
-    fn points(&self, truth: &Truth) -> Result<BTreeMap<(String, i64), String>, String> {
+    fn points(&self, truth: &Truth) -> Result<BTreeMap<(String, i64), f64>, String> {
         let ends = truth.minutes.keys().next().zip(truth.minutes.keys().last());
         let (first, last) = ends.ok_or("no line was written")?;
         // `from` is exclusive, `until` names the last minute.
@@ -72,7 +72,7 @@ impl Graphite {
             for point in series["datapoints"].as_array().ok_or("no points")? {
                 let minute = point[1].as_i64().ok_or("no time")?;
                 if let Some(value) = point[0].as_f64() {
-                    points.insert((path.to_owned(), minute), value.to_string());
+                    points.insert((path.to_owned(), minute), value);
                 }
             }
         }

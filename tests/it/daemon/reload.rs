@@ -88,7 +88,7 @@ fn settings_that_wait_for_a_start_are_named() {
 
 #[test]
 fn a_reload_moves_to_another_carbon() {
-    use super::mock_carbon::{Carbon, Mode};
+    use crate::carbon::{Carbon, Mode};
     let mut scene = Scene::started();
     scene.sent();
     let next = Carbon::start(Mode::Sound);

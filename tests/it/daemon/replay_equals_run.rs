@@ -42,7 +42,6 @@ fn a_replay_of_what_was_followed_sends_the_same_points() {
     }
     let mut followed = BTreeMap::new();
     for ((path, minute), value) in scene.carbon.points() {
-        let value: f64 = value.parse().unwrap();
         if value > 0.0 && !path.contains(".beacontail.") {
             followed.insert((path, minute), value.to_string());
         }

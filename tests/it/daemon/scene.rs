@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::agent::{Agent, DEADLINE, eventually};
 use super::config::Config;
-use super::mock_carbon::{Carbon, Mode};
 use super::oracle;
 use super::writer::Writer;
+use crate::carbon::{Carbon, Mode};
 use crate::program::Folder;
 
 /// Everything a test of the daemon needs, in one folder that goes with it.
@@ -94,7 +94,7 @@ impl Scene {
     pub(crate) fn is_sound(&self) {
         oracle::scrapes_are_sound(&self.agent.seen, &self.writer.truth);
         oracle::points_are_sound(&self.carbon.history(), &self.writer.truth);
-        assert_eq!(self.carbon.odd_lines(), Vec::<String>::new());
+        assert_eq!(self.carbon.refused(), Vec::<String>::new());
         let stderr = self.agent.stderr_of_all();
         assert!(!stderr.contains("panicked"), "{stderr}");
     }

@@ -289,7 +289,7 @@ fn an_eio_of_the_device_is_survived() {
 fn a_store_that_heals_while_nothing_is_written_is_said_to_be_well() {
     let mut scene = Scene::started();
     // All is counted, so only the output's marks meet the lock.
-    scene.carbon.set(super::mock_carbon::Mode::Refuse);
+    scene.carbon.set(crate::carbon::Mode::Refuse);
     scene.writer.lines(3);
     scene.counted();
     let store = rusqlite::Connection::open(scene.agent.store()).unwrap();
@@ -304,6 +304,6 @@ fn a_store_that_heals_while_nothing_is_written_is_said_to_be_well() {
         s.value("beacontail_store_ok") == Some(1.0)
     });
     assert_eq!(healthy(&mut scene), 200);
-    scene.carbon.set(super::mock_carbon::Mode::Sound);
+    scene.carbon.set(crate::carbon::Mode::Sound);
     scene.ends_exact();
 }
