@@ -279,6 +279,12 @@ impl<W: Windows> Pipeline<W> {
         &mut self.counters
     }
 
+    /// Roughly the memory that counts take.
+    pub fn bytes(&self) -> usize {
+        let tables = self.counters.iter().map(|counter| counter.table.bytes());
+        tables.sum()
+    }
+
     /// What cuts times into windows.
     pub fn windows(&mut self) -> &mut W {
         &mut self.windows

@@ -492,5 +492,5 @@ fn geo_databases(
 }
 
 const NO_DATABASE: &str = "no geo database, so countries are `unknown`: give one with --geoip \
-    FILE.mmdb (GeoLite2 from maxmind.com or DB-IP Lite from db-ip.com, both free), or put it into \
-    /usr/share/GeoIP";
+    FILE.mmdb, or [geoip] in beacontail.toml (GeoLite2 from maxmind.com or DB-IP Lite from db-ip.com, both free), or put \
+    it into /usr/share/GeoIP";

@@ -233,13 +233,7 @@ impl Lines<'_> {
     }
 
     fn spill_when_large(&mut self) {
-        let held: usize = self
-            .pipeline
-            .counters()
-            .iter()
-            .map(|counter| counter.table.bytes())
-            .sum();
-        if held < self.job.memory_per_worker {
+        if self.pipeline.bytes() < self.job.memory_per_worker {
             return;
         }
         for counter in self.pipeline.counters() {

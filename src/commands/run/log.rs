@@ -339,13 +339,7 @@ impl Lines {
 
     /// Hands counts over early when they need much memory.
     fn bound(&mut self) {
-        let held: usize = self
-            .pipeline
-            .counters()
-            .iter()
-            .map(|counter| counter.table.bytes())
-            .sum();
-        if held < TABLE_BYTES {
+        if self.pipeline.bytes() < TABLE_BYTES {
             return;
         }
         for counter in self.pipeline.counters() {

@@ -6,10 +6,8 @@ use std::fs;
 use rustix::process::Signal;
 
 use super::agent::{DEADLINE, eventually, pause};
-use super::rotate::{
-    Way, numbered, rename, rename_and_create, rename_dated, rotate, swap_symlink, with_ending,
-};
-use super::scene::{Scene, has};
+use super::rotate::{Way, numbered, rename, rename_and_create, rename_dated, rotate, swap_symlink};
+use super::scene::Scene;
 use crate::program::run;
 
 #[test]
@@ -247,67 +245,6 @@ fn a_folder_that_vanishes_and_returns_is_followed_again() {
     scene.writer.reopen();
     scene.writer.lines(10);
     scene.ends_exact();
-}
-
-/// Runs the real logrotate with these directives, three times over.
-fn logrotate(directives: &str, reopens: bool) {
-    if !has("logrotate") {
-        return;
-    }
-    let mut scene = Scene::started();
-    let rules = scene.folder().join("logrotate.conf");
-    let log = scene.log();
-    fs::write(
-        &rules,
-        format!("{} {{\nrotate 9\nsize 1\n{directives}\n}}\n", log.display()),
-    )
-    .unwrap();
-    for round in 0..3 {
-        scene.writer.lines(25);
-        let status = std::process::Command::new("logrotate")
-            .args(["--force", "--state"])
-            .arg(scene.folder().join("logrotate.state"))
-            .arg(&rules)
-            .status()
-            .unwrap();
-        assert!(status.success());
-        if directives.contains("dateext") {
-            // Its names have no room for a second rotation on one day.
-            for entry in fs::read_dir(scene.logs()).unwrap() {
-                let path = entry.unwrap().path();
-                if path.to_string_lossy().contains("access.log-2") {
-                    fs::rename(&path, with_ending(&path, &format!("0{round}"))).unwrap();
-                }
-            }
-        }
-        scene.writer.lines(3);
-        if reopens {
-            scene.writer.reopen();
-        }
-        scene.writer.lines(15);
-        scene.counted();
-    }
-    scene.ends_exact();
-}
-
-#[test]
-fn the_real_logrotate_with_create_loses_nothing() {
-    logrotate("create", true);
-}
-
-#[test]
-fn the_real_logrotate_with_delayed_compression_loses_nothing() {
-    logrotate("create\ncompress\ndelaycompress", true);
-}
-
-#[test]
-fn the_real_logrotate_with_dates_loses_nothing() {
-    logrotate("create\ndateext", true);
-}
-
-#[test]
-fn the_real_logrotate_with_copytruncate_loses_nothing() {
-    logrotate("copytruncate", false);
 }
 
 #[test]
