@@ -53,7 +53,11 @@ pub(crate) fn rename_and_create(log: &Path) {
 
 /// logrotate's `dateext`: renamed to `PATH-YYYYMMDD-N`.
 pub(crate) fn rename_dated(log: &Path, n: u64) {
-    fs::rename(log, with_ending(log, &format!("-20261122-{n:06}"))).unwrap();
+    fs::rename(log, dated(log, n)).unwrap();
+}
+
+fn dated(log: &Path, n: u64) -> PathBuf {
+    with_ending(log, &format!("-20261122-{n:06}"))
 }
 
 /// logrotate's `copytruncate`.
@@ -177,8 +181,10 @@ pub(crate) fn rotate(writer: &mut super::writer::Writer, way: Way, linger: usize
             }
         }
         Way::Dated => {
+            // A log that got a begun line only has the number of the one before it.
             let n = u64::try_from(writer.written.len()).unwrap();
-            rename_dated(&log, n);
+            let free = |n: &u64| !dated(&log, *n).exists();
+            rename_dated(&log, (n..).find(free).expect("numbers do not end"));
         }
     }
     writer.reopen();
@@ -202,6 +208,26 @@ mod tests {
                 }
                 rotate(&mut writer, way, 3);
             }
+            writer.lines(1);
+            let document = replay(&[folder.path("")]);
+            let inputs = document["inputs"].as_array().unwrap();
+            let lines: u64 = inputs
+                .iter()
+                .map(|input| input["lines"].as_u64().unwrap())
+                .sum();
+            assert_eq!(lines, writer.truth.lines, "{way:?}: {document}");
+        }
+    }
+
+    #[test]
+    fn no_way_takes_the_name_of_a_log_with_lines() {
+        for way in WAYS {
+            let folder = Folder::new();
+            let mut writer = Writer::new(folder.path("access.log"));
+            writer.lines(7);
+            rotate(&mut writer, way, 3);
+            writer.tear(30);
+            rotate(&mut writer, way, 3);
             writer.lines(1);
             let document = replay(&[folder.path("")]);
             let inputs = document["inputs"].as_array().unwrap();
