@@ -336,7 +336,7 @@ fn write_files(
     let mut looked = transaction.prepare_cached("INSERT OR IGNORE INTO file VALUES (?1, ?2)")?;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO generation VALUES \
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?;
     for file in files {
         let Some(log) = known.logs.get(file.log) else {
@@ -365,6 +365,7 @@ fn write_files(
                 row.skipping.cast_signed(),
                 state_text(row.state),
                 row.size.cast_signed(),
+                row.trail,
                 row.note,
             ])?;
         }

@@ -120,6 +120,8 @@ pub struct GenerationRow {
     pub state: GenerationState,
     /// Bytes at the last look.
     pub size: u64,
+    /// Marks at earlier offsets.
+    pub trail: Vec<u8>,
     /// What the caller attached.
     pub note: Vec<u8>,
 }

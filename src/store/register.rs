@@ -80,7 +80,7 @@ impl Store {
         let mut statement = connection
             .prepare_cached(
                 "SELECT path, id, dev, ino, btime_ns, head_len, head, tail_len, tail, \"offset\", \
-                 skipping, state, size, note FROM generation \
+                 skipping, state, size, trail, note FROM generation \
                  WHERE log = ?1 AND path = ?2 ORDER BY place",
             )
             .map_err(of)?;
@@ -201,7 +201,8 @@ fn generation(row: &rusqlite::Row<'_>) -> rusqlite::Result<GenerationRow> {
         skipping: bits(10)?,
         state,
         size: bits(12)?,
-        note: row.get(13)?,
+        trail: row.get(13)?,
+        note: row.get(14)?,
     })
 }
 

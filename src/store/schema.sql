@@ -36,6 +36,7 @@ CREATE TABLE generation (
     skipping INTEGER NOT NULL,
     state TEXT NOT NULL,
     size INTEGER NOT NULL,
+    trail BLOB NOT NULL,
     note BLOB NOT NULL,
     PRIMARY KEY (log, path, place)
 ) STRICT, WITHOUT ROWID;

@@ -302,6 +302,7 @@ fn positions_come_back_as_they_were_given() {
         skipping: 4096,
         state,
         size: 7,
+        trail: vec![0, 1, 255],
         note: b"#Fields: \xff".to_vec(),
     };
     let row = |path: &[u8], generations| FileRow {

@@ -34,6 +34,7 @@ fn generation_row(generation: SavedGeneration) -> GenerationRow {
             State::Done => GenerationState::Done,
         },
         size: generation.size,
+        trail: generation.trail,
         note: generation.note,
     }
 }
@@ -73,6 +74,7 @@ fn saved_generation(row: GenerationRow) -> SavedGeneration {
             GenerationState::Done => State::Done,
         },
         size: row.size,
+        trail: row.trail,
         note: row.note,
     }
 }

@@ -236,8 +236,8 @@ impl<D: Disk> Follower<D> {
         }
     }
 
-    /// The log itself, without its end: after a power cut, what is left of it was handed out. Where this process
-    /// saw the end itself, the log was cut, and has grown again.
+    /// The log itself, without its end: after a power cut, what is left of it was handed out; it may have grown
+    /// again. Where this process saw the end itself, the log was cut.
     pub(super) fn claim_shrunk(
         &mut self,
         cx: &mut Context<'_, D>,
@@ -250,26 +250,32 @@ impl<D: Disk> Follower<D> {
         let (Some(one), Some(file)) = (live, here) else {
             return;
         };
-        let shorter = file.stat.size < one.position.offset;
-        if !one.may_be(&file.stat) || !shorter || one.position.was_reached_here() {
+        if !one.may_be(&file.stat) || one.position.was_reached_here() {
             return;
         }
         let shrunk = file.open(cx).and_then(|open| {
             let Some(text) = file.text.as_mut().filter(|_| open) else {
                 return Ok(None);
             };
-            let same = one.position.check_head(cx.disk, text)?;
+            let (len, _) = text.measure(cx.disk, 0)?;
+            let Some((known, end)) = one.position.common(cx.disk, text, len)? else {
+                return Ok(None);
+            };
             let limit = cx.options.line_bytes;
-            same.then(|| Position::at_end(cx.disk, text, limit))
-                .transpose()
+            Ok(Some(if end == len {
+                let position = Position::at_end(cx.disk, text, limit)?;
+                (position.offset, position)
+            } else {
+                (known, Position::at_line(cx.disk, text, end, limit)?)
+            }))
         });
         match shrunk {
             Ok(None) => {}
             Err(_) => seen.blind = true,
-            Ok(Some(position)) => {
+            Ok(Some((from, position))) => {
                 one.position = position;
                 one.text = file.text.take();
-                let (path, from) = (self.path.clone(), one.position.offset);
+                let path = self.path.clone();
                 cx.events.push(Event::Gap {
                     path,
                     reason: "log_shrunk",

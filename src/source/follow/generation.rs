@@ -149,6 +149,7 @@ impl<D: Disk> Generation<D> {
             skipping: self.position.skipped,
             state: self.state,
             size: self.size,
+            trail: self.position.trail(),
             note: self.note.clone(),
         }
     }
@@ -157,7 +158,7 @@ impl<D: Disk> Generation<D> {
     pub(super) fn roll_back(&mut self, saved: Option<&SavedGeneration>) {
         match saved {
             Some(saved) => {
-                self.position = Position::restored(saved);
+                self.position = self.position.back_to(saved);
                 self.state = saved.state;
                 self.size = saved.size;
                 self.note.clone_from(&saved.note);

@@ -33,4 +33,4 @@ mod text;
 pub use disk::{Disk, Kind, RealDisk, Stat};
 pub use event::{Event, FollowerView, Piece, What};
 pub use followers::{FollowOptions, Followers};
-pub use saved::{Digest, NOTE_LEN, Saved, SavedGeneration, State};
+pub use saved::{Digest, NOTE_LEN, Saved, SavedGeneration, State, TRAIL_BYTES};

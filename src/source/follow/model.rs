@@ -25,8 +25,12 @@ enum Action {
     CopyThenPoll,
     /// Lines are written between the copy and the cut, and read or not.
     CopyRace(u8, bool),
+    /// The lines between the copy and the cut are read, and the agent dies before it sees the cut.
+    CopyRaceKill(u8),
     /// The log loses its end, and the agent its life.
     PowerCut(u8),
+    /// The same, and it has grown again before the agent lives.
+    PowerCutRegrow(u8),
     /// No file can be opened for two looks.
     Full,
     Regrow(u8),
@@ -49,6 +53,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (20..60u8).prop_map(Action::Write),
         2 => (1..5u8, any::<bool>()).prop_map(|(lines, read)| Action::CopyRace(lines, read)),
         1 => (1..30u8).prop_map(Action::PowerCut),
+        1 => (1..8u8).prop_map(Action::PowerCutRegrow),
+        1 => (1..5u8).prop_map(Action::CopyRaceKill),
         1 => Just(Action::Full),
         1 => Just(Action::Torn),
         3 => Just(Action::Rotate),
@@ -271,7 +277,9 @@ impl World {
                 self.disk.truncate(LOG, 0);
             }
             Action::CopyRace(lines, read) if self.disk.exists(LOG) => self.race(*lines, *read),
-            Action::PowerCut(lines) if self.disk.exists(LOG) => self.cut_power(*lines),
+            Action::CopyRaceKill(lines) if self.disk.exists(LOG) => self.race_and_kill(*lines),
+            Action::PowerCut(lines) if self.disk.exists(LOG) => self.cut_power(*lines, false),
+            Action::PowerCutRegrow(lines) if self.disk.exists(LOG) => self.cut_power(*lines, true),
             Action::Regrow(lines) if self.disk.exists(LOG) => {
                 self.excuse(LOG);
                 self.lossy = true;
@@ -339,28 +347,65 @@ impl World {
         self.excused.extend(before..=self.next);
         self.lossy = true;
         self.disk.truncate(LOG, 0);
-        // Killed before it sees the cut, the agent has nothing left that tells a shorter copy.
+        // Killed before anything past the copy is committed, the agent has nothing that tells a shorter copy.
         if read {
             self.read(usize::MAX);
             self.commit();
         }
     }
 
+    /// The marks that were committed tell the copy after a kill.
+    fn race_and_kill(&mut self, lines: u8) {
+        // The copy ends behind a mark.
+        self.read(usize::MAX);
+        self.commit();
+        let there = self.disk.bytes(LOG).unwrap_or_default();
+        if self.banner || there.len() < 1400 {
+            return;
+        }
+        self.shift();
+        self.disk.copy(LOG, &format!("{LOG}.1"));
+        let before = self.next;
+        self.write(lines);
+        self.read(usize::MAX);
+        self.commit();
+        self.excused.extend(before..=self.next);
+        self.lossy = true;
+        self.disk.truncate(LOG, 0);
+        self.kill();
+        self.read(usize::MAX);
+        self.commit();
+    }
+
     /// The last lines of the log never reached the disk; what remains of it proves whose it is.
-    fn cut_power(&mut self, lines: u8) {
+    fn cut_power(&mut self, lines: u8, regrow: bool) {
+        if regrow {
+            self.read(usize::MAX);
+            self.commit();
+        }
         let bytes = self.disk.bytes(LOG).unwrap_or_default();
         let mut kept = bytes.split_inclusive(|byte| *byte == b'\n').rev();
         let lost = kept.by_ref().take(usize::from(lines)).map(<[u8]>::len);
         let lost: usize = lost.sum();
         // A banner makes the heads of two logs equal.
-        if self.banner || bytes.len() - lost < 1024 {
+        let least = if regrow {
+            1400.max(bytes.len() * 3 / 4)
+        } else {
+            1024
+        };
+        if self.banner || bytes.len() - lost < least {
             return;
         }
         self.excuse(LOG);
         self.torn = None;
         self.disk.truncate(LOG, bytes.len() - lost);
         self.kill();
-        // Grown again past the position before it is looked at, it cannot be told from another log.
+        if regrow {
+            // Which of these were there before, nobody can tell.
+            let before = self.next;
+            self.write(lines * 2);
+            self.excused.extend(before..=self.next);
+        }
         self.read(usize::MAX);
         self.commit();
     }

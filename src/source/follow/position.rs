@@ -9,7 +9,7 @@ use std::io;
 use sha2::{Digest as _, Sha256};
 
 use super::text::Text;
-use super::{Digest, Disk, SavedGeneration};
+use super::{Digest, Disk, SavedGeneration, TRAIL_BYTES};
 
 /// The most bytes of the head mark.
 pub(super) const HEAD_LEN: usize = 1024;
@@ -17,8 +17,11 @@ pub(super) const HEAD_LEN: usize = 1024;
 /// The most bytes of the tail mark.
 pub(super) const TAIL_LEN: usize = 256;
 
+/// Bytes of a saved mark of the trail.
+const TRAIL_MARK: usize = size_of::<u64>() + size_of::<Digest>();
+
 /// Marks kept behind the position; when there are so many, every second of the older ones is dropped.
-const TRAIL_LEN: usize = 12;
+const TRAIL_LEN: usize = TRAIL_BYTES / TRAIL_MARK;
 
 /// A hash over some bytes, and the bytes if they are at hand.
 #[derive(Clone, Debug, Default)]
@@ -56,9 +59,11 @@ pub(super) struct Position {
     pub(super) skipped: u64,
     head: Mark,
     tail: Mark,
-    /// Earlier positions of this process with the hash of the bytes before each, first to last: what proves a
-    /// text that ends before the position to be the beginning of this one.
+    /// Earlier positions with the hash of the bytes before each, first to last: what proves a text that
+    /// ends before the position, or went on in another way, to begin as this one.
     trail: Vec<(u64, Digest)>,
+    /// This process read some of it.
+    read_here: bool,
 }
 
 /// What a text says about a position.
@@ -81,6 +86,7 @@ impl Position {
             head: Mark::empty(),
             tail: Mark::empty(),
             trail: Vec::new(),
+            read_here: false,
         }
     }
 
@@ -99,8 +105,24 @@ impl Position {
             skipped: saved.skipping,
             head: mark(saved.head_len, saved.head),
             tail: mark(saved.tail_len, saved.tail),
-            trail: Vec::new(),
+            trail: decoded(&saved.trail),
+            read_here: false,
         }
+    }
+
+    /// As it was saved, after more of it was read.
+    pub(super) fn back_to(&self, saved: &SavedGeneration) -> Position {
+        Position {
+            read_here: self.read_here,
+            ..Position::restored(saved)
+        }
+    }
+
+    /// The trail as it is saved: for each mark its position, little-endian, and its hash.
+    pub(super) fn trail(&self) -> Vec<u8> {
+        let mark = |(at, digest): &(u64, Digest)| [&at.to_le_bytes()[..], digest].concat();
+        let surplus = self.trail.len().saturating_sub(TRAIL_LEN);
+        self.trail.iter().skip(surplus).flat_map(mark).collect()
     }
 
     /// Length and hash of the head mark.
@@ -121,6 +143,7 @@ impl Position {
     /// Moves behind `bytes`, which are the next of the text.
     pub(super) fn advance(&mut self, bytes: &[u8]) {
         self.leave_marks_within(bytes);
+        self.read_here = true;
         self.offset += as_u64(bytes.len());
         if let Some(head) = self.head.bytes.as_mut() {
             let room = HEAD_LEN.saturating_sub(head.len()).min(bytes.len());
@@ -200,11 +223,11 @@ impl Position {
 
     /// This process read up to it; it is not as it was saved.
     pub(super) fn was_reached_here(&self) -> bool {
-        !self.trail.is_empty()
+        self.read_here
     }
 
     /// Whether a text of `len` bytes, which ends before the position, is the beginning of this one; not where
-    /// this process left no mark that could tell.
+    /// no mark could tell.
     pub(super) fn begins_with<D: Disk>(
         &self,
         disk: &D,
@@ -221,12 +244,10 @@ impl Position {
         if len >= as_u64(self.head.len) && !self.check_head(disk, text)? {
             return Ok(false);
         }
-        let Some((at, digest_before)) = self.trail.iter().rfind(|(at, _)| *at <= len) else {
-            return Ok(false);
-        };
-        let mut before = vec![0; TAIL_LEN];
-        let got = text.read(disk, at.saturating_sub(as_u64(TAIL_LEN)), &mut before)?;
-        Ok(got == TAIL_LEN && digest(&before) == *digest_before)
+        match self.trail.iter().rfind(|(at, _)| *at <= len) {
+            Some(mark) => self.agrees_at(disk, text, mark),
+            None => Ok(false),
+        }
     }
 
     /// Asks a text for the head alone.
@@ -244,6 +265,7 @@ impl Position {
         position.advance(head);
         position.tail = Mark::empty();
         position.trail.clear();
+        position.read_here = false;
         position
     }
 
@@ -273,22 +295,104 @@ impl Position {
                 break;
             }
         }
-        let mut head = vec![0; HEAD_LEN];
-        let head_len = usize::try_from(end).unwrap_or(HEAD_LEN).min(HEAD_LEN);
-        head.truncate(head_len);
+        let skipped = position.skipped;
+        position = Position::at(disk, text, end)?;
+        position.skipped = skipped;
+        Ok(position)
+    }
+
+    /// At the first line that begins at an offset or behind it; behind the last if none does.
+    pub(super) fn at_line<D: Disk>(
+        disk: &D,
+        text: &mut Text<D>,
+        offset: u64,
+        limit: usize,
+    ) -> io::Result<Position> {
+        let (mut at, mut chunk) = (offset.saturating_sub(1), vec![0; 64 * 1024]);
+        loop {
+            let got = text.read(disk, at, &mut chunk)?;
+            let found = memchr::memchr(b'\n', chunk.get(..got).unwrap_or_default());
+            if let Some(place) = found {
+                return Position::at(disk, text, at + as_u64(place) + 1);
+            }
+            at += as_u64(got);
+            if got < chunk.len() {
+                return Position::at_end(disk, text, limit);
+            }
+        }
+    }
+
+    /// At an offset of a text, with the marks there.
+    fn at<D: Disk>(disk: &D, text: &mut Text<D>, offset: u64) -> io::Result<Position> {
+        let mut position = Position::start();
+        let head_len = usize::try_from(offset).unwrap_or(HEAD_LEN).min(HEAD_LEN);
+        let mut head = vec![0; head_len];
         let got = text.read(disk, 0, &mut head)?;
         position.advance(head.get(..got).unwrap_or_default());
-        if end > as_u64(HEAD_LEN) {
-            let from = end - as_u64(TAIL_LEN);
+        if offset > as_u64(HEAD_LEN) {
+            let from = offset - as_u64(TAIL_LEN);
             let mut tail = vec![0; TAIL_LEN];
             let got = text.read(disk, from, &mut tail)?;
             position.tail = Mark::empty();
             position.advance(tail.get(..got).unwrap_or_default());
         }
-        position.offset = end;
+        position.offset = offset;
         position.trail.clear();
+        position.read_here = false;
         Ok(position)
     }
+
+    /// Where a text of `len` bytes, which is not this one up to the position, is so for the most part:
+    /// the last mark that it agrees with, and where it may have gone on in another way. The latter is `len`
+    /// if it only ends early. A short beginning in common may be a banner, and proves nothing.
+    pub(super) fn common<D: Disk>(
+        &self,
+        disk: &D,
+        text: &mut Text<D>,
+        len: u64,
+    ) -> io::Result<Option<(u64, u64)>> {
+        if !self.check_head(disk, text)? {
+            return Ok(None);
+        }
+        let mut end = len.min(self.offset);
+        let mut within = self.trail.iter().rev().filter(|(at, _)| *at <= len);
+        if len < self.offset && within.clone().next().is_none() {
+            return Ok(Some((end, end)));
+        }
+        let short = self.offset / 4;
+        let known = within.find_map(|mark| match self.agrees_at(disk, text, mark) {
+            Ok(false) => {
+                end = mark.0;
+                None
+            }
+            other => Some(other.map(|_| mark.0)),
+        });
+        let known = known.transpose()?;
+        let known = known.filter(|at| *at >= short.max(as_u64(HEAD_LEN + TAIL_LEN)) || end == len);
+        Ok(known.map(|at| (at, end)))
+    }
+
+    /// Whether a text has the bytes of a mark.
+    fn agrees_at<D: Disk>(
+        &self,
+        disk: &D,
+        text: &mut Text<D>,
+        (at, before): &(u64, Digest),
+    ) -> io::Result<bool> {
+        let mut own = vec![0; TAIL_LEN];
+        let got = text.read(disk, at.saturating_sub(as_u64(TAIL_LEN)), &mut own)?;
+        Ok(got == TAIL_LEN && digest(&own) == *before)
+    }
+}
+
+fn decoded(trail: &[u8]) -> Vec<(u64, Digest)> {
+    let mark = |bytes: &[u8]| {
+        let (at, digest) = bytes.split_at_checked(size_of::<u64>())?;
+        let at = u64::from_le_bytes(at.try_into().ok()?);
+        Some((at, digest.try_into().ok()?))
+    };
+    let marks = trail.chunks_exact(TRAIL_MARK).filter_map(mark);
+    marks.take(TRAIL_LEN).collect()
 }
 
 fn digest(bytes: &[u8]) -> Digest {

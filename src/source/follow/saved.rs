@@ -5,6 +5,9 @@ use std::path::PathBuf;
 /// The most bytes a caller may attach to a generation.
 pub const NOTE_LEN: usize = 16 * 1024;
 
+/// The most bytes of a trail.
+pub const TRAIL_BYTES: usize = 12 * 24;
+
 /// The first half of a SHA-256.
 pub type Digest = [u8; 16];
 
@@ -58,6 +61,8 @@ pub struct SavedGeneration {
     pub state: State,
     /// Bytes in the file at the last look.
     pub size: u64,
+    /// Earlier positions with hashes of the text before them, at most [`TRAIL_BYTES`].
+    pub trail: Vec<u8>,
     /// What the caller attached.
     pub note: Vec<u8>,
 }

@@ -313,6 +313,55 @@ fn copy_that_ends_before_the_position_is_not_read_again() {
 }
 
 #[test]
+fn copy_that_ends_before_the_position_is_known_to_another_process() {
+    let (disk, mut agent) = memory("");
+    agent.read();
+    disk.append(LOG, forty().as_bytes());
+    agent.read();
+    disk.copy(LOG, "/log/access.log.1");
+    disk.append(LOG, b"three\nfour\n");
+    assert_eq!(agent.read(), "three\nfour\n");
+    disk.truncate(LOG, 0);
+    disk.append(LOG, b"five\n");
+    agent.restart();
+    assert_eq!(agent.read(), "five\n");
+    assert_eq!(agent.gaps(), []);
+}
+
+#[test]
+fn log_that_lost_its_end_and_grew_past_it_while_down_is_not_read_again() {
+    let text = forty();
+    let (disk, mut agent) = memory("");
+    agent.read();
+    disk.append(LOG, text.as_bytes());
+    agent.read();
+    disk.append(LOG, b"lost\n");
+    agent.read();
+    disk.truncate(LOG, text.len());
+    disk.append(LOG, b"in doubt\nnew\n");
+    agent.restart();
+    assert_eq!(agent.read(), "new\n");
+    let gap = ("log_shrunk", text.len().try_into().unwrap(), None);
+    assert_eq!(agent.gaps(), [gap]);
+    agent.restart();
+    assert_eq!(agent.read(), "");
+}
+
+#[test]
+fn log_cut_while_down_under_the_same_banner_is_another() {
+    let banner = "# the same beginning of every log, a long one\n".repeat(30);
+    let (disk, mut agent) = memory("");
+    agent.read();
+    disk.append(LOG, banner.as_bytes());
+    disk.append(LOG, forty().repeat(4).as_bytes());
+    agent.read();
+    let other = format!("{banner}{}", "another text\n".repeat(200));
+    disk.overwrite(LOG, other.as_bytes());
+    agent.restart();
+    assert_eq!(agent.read(), other);
+}
+
+#[test]
 fn log_cut_and_grown_to_the_same_size_within_a_tick_is_read() {
     let (disk, mut agent) = memory("");
     agent.read();

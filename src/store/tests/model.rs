@@ -230,6 +230,7 @@ fn generation(offset: u64) -> GenerationRow {
         skipping: 0,
         state: GenerationState::Live,
         size: offset,
+        trail: vec![1; 24],
         note: Vec::new(),
     }
 }
