@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::disk::not_regular;
 use super::folders::{Folders, TICK, parent};
 use super::generation::{Generation, Sight, Step, sight};
+use super::owner::{Claimed, Owners, Paths};
 use super::position::Verdict;
 use super::text::{Ending, Text};
 use super::{Disk, Event, FollowOptions, Kind, Saved, Stat, State};
@@ -20,6 +21,10 @@ pub(super) struct Context<'a, D: Disk> {
     pub(super) next_id: &'a mut u64,
     pub(super) events: &'a mut Vec<Event>,
     pub(super) now: Duration,
+    pub(super) owners: &'a Owners,
+    pub(super) paths: &'a Paths,
+    pub(super) by_path: &'a HashMap<PathBuf, usize>,
+    pub(super) claimed: &'a mut Vec<Claimed>,
 }
 
 /// What the first scan does with what it finds.
@@ -58,6 +63,10 @@ pub(super) struct Follower<D: Disk> {
     offered: u64,
     durable: u64,
     pub(super) gone: bool,
+    /// The path is a rotated file of another one: that one reads it.
+    pub(super) absorbed: bool,
+    /// Another follower reads the file at the path.
+    pub(super) shadowed: bool,
     pub(super) at_eof_since: Option<Duration>,
 }
 
@@ -82,6 +91,8 @@ impl<D: Disk> Follower<D> {
             offered: 0,
             durable: 0,
             gone: false,
+            absorbed: false,
+            shadowed: false,
             at_eof_since: None,
         }
     }
@@ -359,7 +370,7 @@ impl<D: Disk> Follower<D> {
         }
         self.ignored.clear();
         self.version += 1;
-        (self.rescan, self.gone, self.at_eof_since) = (true, false, None);
+        (self.rescan, self.gone, self.at_eof_since) = (true, self.absorbed, None);
         self.offered = self.durable;
     }
 

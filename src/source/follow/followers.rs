@@ -10,9 +10,10 @@ use super::super::Limits;
 use super::folders::{Folders, is_pattern, parent};
 use super::follower::{Birth, Context, Follower};
 use super::generation::{Step, TURN};
-use super::names::{is_rotated, stem};
+use super::names::{belongs, is_rotated, stem};
+use super::owner::{Claimed, Owners, Paths};
 use super::position::as_u64;
-use super::{Disk, Event, FollowerView, Kind, NOTE_LEN, Piece, Saved, What};
+use super::{Disk, Event, FollowerView, Kind, NOTE_LEN, Piece, Saved, State, What};
 
 /// How the paths of one log are followed.
 #[derive(Clone, Debug)]
@@ -39,6 +40,9 @@ pub struct Followers<D: Disk> {
     options: FollowOptions,
     all: Vec<Follower<D>>,
     by_path: HashMap<PathBuf, usize>,
+    /// The paths of all, by their places.
+    paths: Paths,
+    owners: Owners,
     folders: Folders,
     /// Directories that patterns were looked for in, and the changes they had counted.
     visited: Vec<PathBuf>,
@@ -81,6 +85,8 @@ impl<D: Disk> Followers<D> {
             disk,
             all: Vec::new(),
             by_path: HashMap::new(),
+            paths: Paths::new(),
+            owners: Owners::default(),
             folders: Folders::default(),
             visited: Vec::new(),
             seen_changes: None,
@@ -116,14 +122,44 @@ impl<D: Disk> Followers<D> {
         self.folders.begin(now);
         self.expand();
         self.queue.clear();
-        for index in 0..self.all.len() {
+        self.owners.clear();
+        let shared = self.all.len() > 1;
+        for (index, follower) in self.all.iter().enumerate().filter(|_| shared) {
+            self.owners.note(index, follower);
+        }
+        let mut claimed = Vec::new();
+        self.poll_each(0..self.all.len(), &mut claimed);
+        for one in std::mem::take(&mut claimed) {
+            let Some(path) = self.paths.get(one.to) else {
+                continue;
+            };
+            let giver = self.all.get_mut(one.from);
+            let moved =
+                giver.and_then(|giver| giver.hand_over(&self.disk, &self.options, path, one.file));
+            if let (Some(moved), Some(taker)) = (moved, self.all.get_mut(one.to)) {
+                taker.inherit(vec![moved], State::Live);
+            }
+            self.queue.retain(|index| *index != one.to);
+            self.poll_each(one.to..one.to + 1, &mut claimed);
+        }
+        self.open = self.all.iter().map(Follower::open_files).sum();
+        self.spent = 0;
+    }
+
+    fn poll_each(&mut self, range: std::ops::Range<usize>, claimed: &mut Vec<Claimed>) {
+        let (now, shared) = (self.now, self.all.len() > 1);
+        for index in range {
             let Some(follower) = self.all.get_mut(index) else {
                 break;
             };
+            if follower.absorbed {
+                continue;
+            }
             if follower.gone && self.disk.stat(&follower.path).is_err() {
                 continue;
             }
             let before = follower.open_files();
+            let version = follower.version;
             let mut cx = Context {
                 disk: &self.disk,
                 options: &self.options,
@@ -131,14 +167,20 @@ impl<D: Disk> Followers<D> {
                 next_id: &mut self.next_id,
                 events: &mut self.events,
                 now,
+                owners: &self.owners,
+                paths: &self.paths,
+                by_path: &self.by_path,
+                claimed: &mut *claimed,
             };
             follower.poll(&mut cx);
+            if shared && follower.version != version {
+                self.owners.note(index, follower);
+            }
             if follower.is_waiting() {
                 self.queue.push_back(index);
             }
             self.count_open(index, before);
         }
-        self.spent = 0;
     }
 
     /// The next piece over all followers; `None` when all of them are at their ends as of the last poll.
@@ -205,6 +247,8 @@ impl<D: Disk> Followers<D> {
         for follower in &mut self.all {
             follower.roll_back(by_path.get(follower.path.as_path()).copied());
         }
+        // What was absorbed has its generations again, until the next poll.
+        self.seen_changes = None;
         self.queue.clear();
         self.events
             .retain(|event| matches!(event, Event::Failing { .. } | Event::Healed { .. }));
@@ -283,9 +327,50 @@ impl<D: Disk> Followers<D> {
         self.all.get(index).map(|follower| follower.path.as_path())
     }
 
+    /// A follower whose path is a rotated file of another one's gives its generations to that one, and rests.
+    fn absorb(&mut self) {
+        for index in 0..self.all.len() {
+            let Some(follower) = self.all.get(index) else {
+                break;
+            };
+            if follower.absorbed && follower.generations.is_empty() {
+                continue;
+            }
+            let Some(log) = self.log_of(&follower.path).filter(|log| *log != index) else {
+                continue;
+            };
+            self.by_path.retain(|_, place| *place != index);
+            let Some(follower) = self.all.get_mut(index) else {
+                break;
+            };
+            (follower.absorbed, follower.gone) = (true, true);
+            follower.version += 1;
+            let all = std::mem::take(&mut follower.generations);
+            if let Some(log) = self.all.get_mut(log) {
+                log.inherit(all, State::Draining);
+            }
+        }
+    }
+
+    /// The follower of the log that a path is a rotated file of.
+    fn log_of(&self, path: &Path) -> Option<usize> {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        let pattern = self.is_rotated_by_option(path);
+        if self.options.rotated.is_some() && !pattern {
+            return None;
+        }
+        (1..name.len()).rev().find_map(|len| {
+            let log = name.get(..len)?;
+            let fits = is_rotated(log, name) || (pattern && belongs(log, name));
+            let log = path.with_file_name(std::ffi::OsStr::from_bytes(log));
+            self.by_path.get(&log).copied().filter(|_| fits)
+        })
+    }
+
     fn follow(&mut self, path: PathBuf, by_pattern: bool, birth: Birth) {
         let index = self.all.len();
         self.by_path.insert(path.clone(), index);
+        self.paths.push(path.clone());
         self.all
             .push(Follower::new(as_u64(index), path, by_pattern, birth));
     }
@@ -305,13 +390,14 @@ impl<D: Disk> Followers<D> {
             let known = self.known_patterns.get(place).copied().unwrap_or(false);
             if !is_pattern(&pattern) {
                 let path = PathBuf::from(pattern);
-                if !self.by_path.contains_key(&path) {
+                let absorbed = self.log_of(&path).is_some() && self.paths.contains(&path);
+                if !self.by_path.contains_key(&path) && !absorbed {
                     self.follow(path, false, Birth::FirstStart);
                 }
                 continue;
             }
             let found = self.folders.expand(&self.disk, &pattern, &mut visited);
-            self.follow_found(&found, known);
+            self.follow_found(&pattern, &found, known);
             if let Some(known) = self.known_patterns.get_mut(place) {
                 *known = true;
             }
@@ -319,6 +405,7 @@ impl<D: Disk> Followers<D> {
         for pattern in self.options.rotated.iter().flatten() {
             self.folders.expand(&self.disk, pattern, &mut visited);
         }
+        self.absorb();
         visited.sort_unstable();
         visited.dedup();
         let (disk, folders) = (&self.disk, &mut self.folders);
@@ -328,7 +415,7 @@ impl<D: Disk> Followers<D> {
         self.visited = visited;
     }
 
-    fn follow_found(&mut self, found: &[PathBuf], known: bool) {
+    fn follow_found(&mut self, pattern: &str, found: &[PathBuf], known: bool) {
         // By folder and by what the names of their rotated files begin with.
         let mut logs: HashMap<(&Path, &[u8]), Vec<&[u8]>> = HashMap::new();
         let followed: Vec<PathBuf> = self.by_path.keys().cloned().collect();
@@ -342,7 +429,11 @@ impl<D: Disk> Followers<D> {
             let name = path.file_name().unwrap_or_default().as_bytes();
             let near =
                 (0..=name.len()).filter_map(|len| logs.get(&(parent(path), name.get(..len)?)));
-            let rotated = has_log(name, near.flatten().copied()) || self.is_rotated_by_option(path);
+            let near: Vec<&[u8]> = near.flatten().copied().collect();
+            let rotated = has_log(name, &near)
+                || self.is_rotated_by_option(path)
+                    && (!self.option_holds_all(pattern)
+                        || near.iter().any(|log| *log != name && belongs(log, name)));
             let regular = |path| {
                 self.disk
                     .stat(path)
@@ -378,6 +469,12 @@ impl<D: Disk> Followers<D> {
         patterns.any(|one| glob::Pattern::new(one).is_ok_and(|one| one.matches_path(path)))
     }
 
+    /// Whether a pattern for rotated files holds whatever a pattern for logs finds: then only names tell.
+    fn option_holds_all(&self, pattern: &str) -> bool {
+        let sample = PathBuf::from(pattern.replace("**", "x").replace(['*', '?'], "x"));
+        self.is_rotated_by_option(&sample)
+    }
+
     fn spend(&mut self, bytes: u64) {
         self.spent += bytes;
         if self.spent >= TURN {
@@ -401,6 +498,6 @@ impl<D: Disk> Followers<D> {
 }
 
 /// Whether one of the logs has `name` as a rotated file.
-fn has_log<'a>(name: &[u8], mut logs: impl Iterator<Item = &'a [u8]>) -> bool {
-    logs.any(|log| log != name && is_rotated(log, name))
+fn has_log(name: &[u8], logs: &[&[u8]]) -> bool {
+    logs.iter().any(|log| *log != name && is_rotated(log, name))
 }

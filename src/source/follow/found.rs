@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 
 use super::folders::parent;
 use super::follower::{Context, Follower, open_text};
-use super::names::{is_rotated, stem};
+use super::names::{belongs, could_hold, is_rotated, stem};
+use super::owner::Standing;
 use super::text::Text;
 use super::{Disk, Kind, Stat};
+
+/// So many paths that they are told apart by the names of their rotated files alone.
+const MANY: usize = 64;
 
 /// A file that may hold a generation.
 pub(super) struct Found<D: Disk> {
@@ -77,20 +81,32 @@ impl<D: Disk> Follower<D> {
         dirs.iter().map(look).sum()
     }
 
+    /// Why a folder of rotated files cannot be listed; one that is not there has none.
+    fn unlisted(&self, cx: &mut Context<'_, D>) -> Option<io::Error> {
+        let mut dirs = Vec::new();
+        for pattern in cx.options.rotated.iter().flatten() {
+            cx.folders.expand(cx.disk, pattern, &mut dirs);
+        }
+        let mut errors = dirs.iter().filter_map(|dir| cx.folders.error(dir));
+        errors
+            .find(|kind| *kind != io::ErrorKind::NotFound)
+            .map(io::Error::from)
+    }
+
     /// The rotated files of the path, by their names.
     pub(super) fn find_siblings(&self, cx: &mut Context<'_, D>) -> Vec<PathBuf> {
         let name = self.path.file_name().unwrap_or_default().as_bytes();
         if let Some(patterns) = &cx.options.rotated {
-            let own = cx.options.patterns.len() == 1 && !self.by_pattern;
-            let stem = name.split(|byte| *byte == b'.').next().unwrap_or(name);
             let mut paths = Vec::new();
             for pattern in patterns {
-                paths.extend(cx.folders.expand(cx.disk, pattern, &mut Vec::new()));
+                let mut found = cx.folders.expand(cx.disk, pattern, &mut Vec::new());
+                let own = self.is_only_log_of(cx, pattern);
+                found.retain(|path| {
+                    let other = path.file_name().unwrap_or_default().as_bytes();
+                    !cx.by_path.contains_key(path) && (own || belongs(name, other))
+                });
+                paths.extend(found);
             }
-            paths.retain(|path| {
-                let other = path.file_name().unwrap_or_default().as_bytes();
-                *path != self.path && (own || other.starts_with(stem))
-            });
             return paths;
         }
         let dir = parent(&self.path);
@@ -105,22 +121,46 @@ impl<D: Disk> Follower<D> {
         rotated.map(|name| self.path.with_file_name(name)).collect()
     }
 
+    /// No other path could have rotated files that a pattern holds.
+    fn is_only_log_of(&self, cx: &Context<'_, D>, pattern: &str) -> bool {
+        if cx.by_path.len() > MANY {
+            return false;
+        }
+        let last = Path::new(pattern).file_name().unwrap_or_default();
+        let Ok(last) = glob::Pattern::new(&last.to_string_lossy()) else {
+            return false;
+        };
+        let others = cx.by_path.keys().filter(|path| **path != self.path);
+        others
+            .map(|path| name_of(path))
+            .all(|name| !could_hold(&last, name))
+    }
+
     pub(super) fn collect(
         &mut self,
         cx: &mut Context<'_, D>,
         seen: &mut Sightings,
     ) -> Vec<Found<D>> {
         self.siblings = self.find_siblings(cx);
+        if let Some(error) = self.unlisted(cx) {
+            seen.blind = true;
+            self.trouble.get_or_insert_with(|| error.to_string());
+        }
         let mut found: Vec<Found<D>> = Vec::new();
         let trouble = self.trouble.take();
-        let live = self
-            .look_at_path(cx)
-            .map(|stat| (self.path.clone(), stat, true));
+        let live = self.look_at_path(cx).filter(|stat| {
+            let standing = self.standing(cx, stat);
+            self.shadowed = matches!(standing, Standing::Shadowed);
+            seen.blind |= matches!(standing, Standing::Left);
+            matches!(standing, Standing::Free)
+        });
+        let live = live.map(|stat| (self.path.clone(), stat, true));
         seen.blind |= self.trouble.is_some() && !is_other_kind(cx.disk, &self.path);
         self.trouble = self.trouble.take().or(trouble);
         let mut rest = Vec::new();
         for path in &self.siblings {
             match cx.disk.stat(path) {
+                Ok(stat) if self.is_of_another(cx, &stat) => {}
                 Ok(stat) if stat.kind == Kind::Regular => rest.push((path.clone(), stat, false)),
                 Ok(_) => {}
                 Err(error) => seen.blind |= error.kind() != io::ErrorKind::NotFound,
@@ -142,6 +182,10 @@ impl<D: Disk> Follower<D> {
         }
         found
     }
+}
+
+fn name_of(path: &Path) -> &[u8] {
+    path.file_name().unwrap_or_default().as_bytes()
 }
 
 fn is_other_kind<D: Disk>(disk: &D, path: &Path) -> bool {

@@ -51,7 +51,9 @@ impl<D: Disk> Follower<D> {
         found: &mut [Found<D>],
         seen: &mut Sightings,
     ) {
-        let first = self.birth == Birth::FirstStart;
+        let any = self.generations.iter().any(|one| one.state != State::Done);
+        // The log that was there at the first start is known, even where something hid the rest.
+        let first = self.birth == Birth::FirstStart && !any;
         for file in found.iter_mut().filter(|file| !file.taken) {
             if let Err(error) = file.open(cx) {
                 seen.blind = true;

@@ -29,6 +29,8 @@ struct State {
     links: BTreeMap<PathBuf, PathBuf>,
     folders: BTreeMap<PathBuf, i64>,
     lost_folders: BTreeSet<PathBuf>,
+    /// Folders that may be entered and not listed.
+    unlisted: BTreeSet<PathBuf>,
     clock: i64,
     next_ino: u64,
     /// Given to the next files, oldest first.
@@ -208,6 +210,24 @@ impl MemoryDisk {
         node.lock().unwrap().denied = denied;
     }
 
+    /// A folder whose names cannot be read.
+    pub(crate) fn hide_names(&self, path: &str, hidden: bool) {
+        let mut state = self.lock();
+        if hidden {
+            state.unlisted.insert(PathBuf::from(path));
+        } else {
+            state.unlisted.remove(Path::new(path));
+        }
+    }
+
+    /// Another name of a file.
+    pub(crate) fn hard_link(&self, path: &str, of: &str) {
+        let mut state = self.lock();
+        let node = state.resolve(Path::new(of)).unwrap();
+        state.names.insert(PathBuf::from(path), node);
+        state.touch_folder(Path::new(path));
+    }
+
     /// A folder that is not there for a while, with all that is in it.
     pub(crate) fn lose_folder(&self, path: &str, lost: bool) {
         let mut state = self.lock();
@@ -289,6 +309,9 @@ impl Disk for MemoryDisk {
         let state = self.lock();
         if state.lost_folders.contains(dir) || !state.folders.contains_key(dir) {
             return Err(ErrorKind::NotFound.into());
+        }
+        if state.unlisted.contains(dir) {
+            return Err(ErrorKind::PermissionDenied.into());
         }
         let names = state.names.keys().chain(state.links.keys());
         let here = names.filter(|path| path.parent() == Some(dir));

@@ -23,6 +23,7 @@ pub(crate) mod memory_disk;
 #[cfg(test)]
 mod model;
 mod names;
+mod owner;
 mod position;
 mod saved;
 mod scan;

@@ -389,7 +389,7 @@ impl World {
         let lost: usize = lost.sum();
         // A banner makes the heads of two logs equal.
         let least = if regrow {
-            1400.max(bytes.len() * 3 / 4)
+            2000.max(bytes.len() * 3 / 4)
         } else {
             1024
         };

@@ -32,6 +32,36 @@ pub(super) fn is_rotated(log: &[u8], name: &[u8]) -> bool {
     })
 }
 
+/// Whether `name`, which an operator's own pattern holds, may be of a rotated `log`: it begins with the whole
+/// name, or with the stem and a number.
+pub(super) fn belongs(log: &[u8], name: &[u8]) -> bool {
+    if let Some(rest) = name.strip_prefix(log) {
+        return rest.first().is_none_or(|byte| !byte.is_ascii_alphabetic());
+    }
+    let rest = name.strip_prefix(stem(log)).unwrap_or_default();
+    matches!(rest, [b'-' | b'.' | b'_', digit, ..] if digit.is_ascii_digit())
+}
+
+/// Whether a pattern for names may hold rotated files of a log.
+pub(super) fn could_hold(pattern: &glob::Pattern, log: &[u8]) -> bool {
+    let log_name = String::from_utf8_lossy(log);
+    let stem_len = stem(log).len();
+    let (stem, ending) = log_name
+        .split_at_checked(stem_len)
+        .unwrap_or((&log_name, ""));
+    let plain = [
+        log_name.to_string(),
+        format!("{log_name}.1"),
+        format!("{log_name}-20261122"),
+        format!("{log_name}.20261122"),
+        format!("{stem}-20261122{ending}"),
+        format!("{stem}.1{ending}"),
+    ];
+    plain
+        .iter()
+        .any(|name| pattern.matches(name) || pattern.matches(&format!("{name}.gz")))
+}
+
 /// What the names of all rotated files of a log begin with.
 pub(super) fn stem(log: &[u8]) -> &[u8] {
     let dot = memchr::memrchr(b'.', log).filter(|dot| *dot > 0);
@@ -85,6 +115,28 @@ mod tests {
         }
         assert!(is_rotated(b"messages", b"messages.1"));
         assert!(is_rotated(b"messages", b"messages-20261122"));
+    }
+
+    #[test]
+    fn own_patterns_hold_the_whole_name_or_the_stem_and_a_number() {
+        for name in [
+            "access.log.x",
+            "access.log",
+            "access-2026.log",
+            "access_1",
+            "access.log2",
+        ] {
+            assert!(belongs(b"access.log", name.as_bytes()), "{name}");
+        }
+        for name in [
+            "access-admin.log",
+            "access-admin.log.1",
+            "access.logs",
+            "acc-1",
+            "access",
+        ] {
+            assert!(!belongs(b"access.log", name.as_bytes()), "{name}");
+        }
     }
 
     #[test]

@@ -53,7 +53,10 @@ impl<D: Disk> Follower<D> {
         let here = self.generations.iter().any(|one| one.state == State::Live);
         let gone = self.by_pattern && self.generations.is_empty() && !here && !seen.blind;
         self.gone = gone && !self.rescan && place.is_none();
-        self.version += 1;
+        // One that another follower reads for is looked at each time, and nothing is new.
+        if !self.shadowed || !self.generations.is_empty() || self.version == 0 {
+            self.version += 1;
+        }
     }
 
     /// Who is live, and who was.

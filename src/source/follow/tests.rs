@@ -533,6 +533,178 @@ fn pattern_finds_new_logs_and_leaves_rotated_ones() {
 }
 
 #[test]
+fn one_file_under_two_followed_names_is_read_once() {
+    for patterns in [
+        &["/log/*.log"][..],
+        &["/log/current.log", "/log/app-*"],
+        &["/log/app-1.log", "/log/*"],
+    ] {
+        for hard in [false, true] {
+            let disk = MemoryDisk::default();
+            disk.create("/log/app-1.log", b"old\n");
+            match hard {
+                true => disk.hard_link("/log/current.log", "/log/app-1.log"),
+                false => disk.link("/log/current.log", "/log/app-1.log"),
+            }
+            let mut agent = Agent::new(&disk, options(patterns));
+            assert_eq!(agent.read(), "");
+            disk.append("/log/app-1.log", b"one\n");
+            assert_eq!(agent.read(), "one\n");
+            agent.restart();
+            disk.append("/log/app-1.log", b"two\n");
+            assert_eq!(agent.read(), "two\n");
+            disk.create("/log/app-2.log", b"three\n");
+            match hard {
+                true => disk.hard_link("/log/current.log", "/log/app-2.log"),
+                false => disk.link("/log/current.log", "/log/app-2.log"),
+            }
+            disk.append("/log/app-1.log", b"end\n");
+            let text = agent.read();
+            assert!(text == "end\nthree\n" || text == "three\nend\n", "{text}");
+            agent.wait();
+            assert_eq!(agent.read(), "");
+            agent.restart();
+            disk.append("/log/app-2.log", b"four\n");
+            assert_eq!(agent.read(), "four\n", "{patterns:?} {hard}");
+            agent.wait();
+            agent.read();
+            assert!(agent.all.changed().is_empty());
+            assert_eq!(agent.gaps(), []);
+        }
+    }
+}
+
+#[test]
+fn log_renamed_to_another_followed_name_is_not_read_again() {
+    let disk = MemoryDisk::default();
+    disk.create("/log/a.log", b"");
+    let mut agent = Agent::new(&disk, options(&["/log/*.log"]));
+    agent.read();
+    disk.append("/log/a.log", b"one\n");
+    assert_eq!(agent.read(), "one\n");
+    disk.rename("/log/a.log", "/log/b.log");
+    disk.append("/log/b.log", b"two\n");
+    assert_eq!(agent.read(), "two\n");
+    agent.restart();
+    disk.append("/log/b.log", b"three\n");
+    disk.rename("/log/b.log", "/log/c.log");
+    disk.create("/log/b.log", b"four\n");
+    assert_eq!(agent.read(), "four\nthree\n");
+    agent.wait();
+    assert_eq!(agent.read(), "");
+    assert_eq!(agent.gaps(), []);
+}
+
+#[test]
+fn rotated_file_followed_before_its_log_appears_goes_over_to_it() {
+    for patterns in [&["/log/*"][..], &["/log/access.log.1", "/log/access.log*"]] {
+        let disk = MemoryDisk::default();
+        disk.create("/log/access.log.1", b"");
+        let mut agent = Agent::new(&disk, options(patterns));
+        agent.read();
+        disk.append("/log/access.log.1", b"one\n");
+        assert_eq!(agent.read(), "one\n");
+        disk.create(LOG, b"two\n");
+        disk.append("/log/access.log.1", b"more\n");
+        let text = agent.read_only();
+        assert_eq!(text, "more\ntwo\n");
+        let durable = agent.durable.clone();
+        agent
+            .all
+            .roll_back(durable, Duration::from_secs(agent.seconds));
+        assert_eq!(agent.read(), text);
+        assert_eq!(agent.all.len(), 1);
+        disk.rename("/log/access.log.1", "/log/access.log.2");
+        disk.rename(LOG, "/log/access.log.1");
+        disk.append("/log/access.log.1", b"three\n");
+        disk.create(LOG, b"four\n");
+        assert_eq!(agent.read(), "three\nfour\n");
+        agent.restart();
+        assert_eq!(agent.read(), "");
+        disk.gzip("/log/access.log.2");
+        agent.wait();
+        assert_eq!(agent.read(), "");
+        assert_eq!(agent.gaps(), []);
+    }
+}
+
+#[test]
+fn rotated_files_of_a_log_with_a_longer_name_are_not_taken() {
+    let disk = MemoryDisk::default();
+    disk.create(LOG, b"");
+    disk.create("/log/access-admin.log", b"");
+    let mut options = options(&["/log/*.log"]);
+    options.rotated = Some(vec!["/old/*".to_owned()]);
+    disk.create("/old/x", b"");
+    let mut agent = Agent::new(&disk, options);
+    agent.read();
+    disk.append("/log/access-admin.log", b"a\n");
+    assert_eq!(agent.read(), "a\n");
+    disk.append("/log/access-admin.log", b"b\n");
+    disk.rename("/log/access-admin.log", "/old/access-admin.log-1");
+    disk.create("/log/access-admin.log", b"c\n");
+    disk.append(LOG, b"1\n");
+    disk.rename(LOG, "/old/access-2026.log");
+    disk.create(LOG, b"2\n");
+    agent.restart();
+    let text = agent.read();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["1", "2", "b", "c"]);
+    disk.gzip("/old/access-admin.log-1");
+    agent.wait();
+    assert_eq!(agent.read(), "");
+    assert_eq!(agent.gaps(), []);
+}
+
+#[test]
+fn logs_that_the_pattern_for_rotated_files_holds_too_are_followed() {
+    let disk = MemoryDisk::default();
+    disk.create(LOG, b"");
+    disk.create("/log/access-admin.log", b"");
+    let mut options = options(&["/log/*.log"]);
+    options.rotated = Some(vec!["/log/*.log*".to_owned()]);
+    let mut agent = Agent::new(&disk, options);
+    agent.read();
+    assert_eq!(agent.all.len(), 2);
+    disk.append(LOG, b"1\n");
+    disk.append("/log/access-admin.log", b"a\n");
+    assert_eq!(agent.read(), "a\n1\n");
+    disk.append(LOG, b"2\n");
+    disk.rename(LOG, "/log/access.log-x");
+    disk.create(LOG, b"3\n");
+    assert_eq!(agent.read(), "2\n3\n");
+    assert_eq!(agent.gaps(), []);
+}
+
+#[test]
+fn folder_of_rotated_files_that_cannot_be_listed_is_no_gap() {
+    let disk = MemoryDisk::default();
+    disk.create(LOG, b"");
+    disk.create("/old/x", b"");
+    let mut options = options(&[LOG]);
+    options.rotated = Some(vec!["/old/access*".to_owned()]);
+    disk.hide_names("/old", true);
+    let mut agent = Agent::new(&disk, options);
+    agent.read();
+    disk.append(LOG, b"one\n");
+    assert_eq!(agent.read(), "one\n");
+    disk.append(LOG, b"two\n");
+    disk.rename(LOG, "/old/access.log-1");
+    disk.create(LOG, b"three\n");
+    agent.restart();
+    assert_eq!(agent.read(), "three\n");
+    assert_eq!(agent.gaps(), []);
+    disk.hide_names("/old", false);
+    disk.create("/old/y", b"");
+    assert_eq!(agent.read(), "two\n");
+    assert_eq!(
+        (agent.gaps(), agent.failing()),
+        (vec![], vec![true, true, false])
+    );
+}
+
+#[test]
 fn damaged_archive_is_a_gap() {
     let (disk, mut agent) = memory("");
     let text: String = (0..20_000)
