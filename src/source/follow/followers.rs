@@ -130,14 +130,10 @@ impl<D: Disk> Followers<D> {
         let mut claimed = Vec::new();
         self.poll_each(0..self.all.len(), &mut claimed);
         for one in std::mem::take(&mut claimed) {
-            let Some(path) = self.paths.get(one.to) else {
-                continue;
-            };
             let giver = self.all.get_mut(one.from);
-            let moved =
-                giver.and_then(|giver| giver.hand_over(&self.disk, &self.options, path, one.file));
+            let moved = giver.and_then(|giver| giver.hand_over(&self.disk, &self.options, &one));
             if let (Some(moved), Some(taker)) = (moved, self.all.get_mut(one.to)) {
-                taker.inherit(vec![moved], State::Live);
+                taker.inherit(vec![moved], one.state);
             }
             self.queue.retain(|index| *index != one.to);
             self.poll_each(one.to..one.to + 1, &mut claimed);
@@ -333,7 +329,8 @@ impl<D: Disk> Followers<D> {
             let Some(follower) = self.all.get(index) else {
                 break;
             };
-            if follower.absorbed && follower.generations.is_empty() {
+            // What is named as it is, is a log.
+            if !follower.by_pattern || (follower.absorbed && follower.generations.is_empty()) {
                 continue;
             }
             let Some(log) = self.log_of(&follower.path).filter(|log| *log != index) else {
@@ -390,8 +387,7 @@ impl<D: Disk> Followers<D> {
             let known = self.known_patterns.get(place).copied().unwrap_or(false);
             if !is_pattern(&pattern) {
                 let path = PathBuf::from(pattern);
-                let absorbed = self.log_of(&path).is_some() && self.paths.contains(&path);
-                if !self.by_path.contains_key(&path) && !absorbed {
+                if !self.by_path.contains_key(&path) {
                     self.follow(path, false, Birth::FirstStart);
                 }
                 continue;

@@ -160,7 +160,7 @@ impl<D: Disk> Follower<D> {
         let mut rest = Vec::new();
         for path in &self.siblings {
             match cx.disk.stat(path) {
-                Ok(stat) if self.is_of_another(cx, &stat) => {}
+                Ok(stat) if self.is_of_another(cx, path, &stat) => {}
                 Ok(stat) if stat.kind == Kind::Regular => rest.push((path.clone(), stat, false)),
                 Ok(_) => {}
                 Err(error) => seen.blind |= error.kind() != io::ErrorKind::NotFound,

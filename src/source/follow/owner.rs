@@ -17,6 +17,8 @@ use super::{Disk, Stat, State};
 pub(super) struct Owner {
     index: usize,
     btime_ns: Option<i64>,
+    /// Its follower knows where it is.
+    placed: bool,
     /// Bytes in it at the last look, if it is done with.
     done: Option<u64>,
 }
@@ -39,6 +41,7 @@ impl Owners {
             let owner = Owner {
                 index,
                 btime_ns: one.btime_ns,
+                placed: one.path.is_some(),
                 done,
             };
             let known = self.all.entry((one.dev, one.ino));
@@ -62,11 +65,14 @@ impl Owners {
     }
 }
 
-/// A file at the path of one follower that another has a generation of.
+/// A file at or beside the path of one follower that another has a generation of.
 pub(super) struct Claimed {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) file: (u64, u64),
+    path: PathBuf,
+    /// What the generation is then.
+    pub(super) state: State,
 }
 
 /// What stands in the way of a file at a watched path.
@@ -100,15 +106,30 @@ impl<D: Disk> Follower<D> {
             from: owner.index,
             to: self.index(),
             file: (stat.dev, stat.ino),
+            path: self.path.clone(),
+            state: State::Live,
         });
         Standing::Left
     }
 
-    /// Whether a file beside the path is with another follower.
-    pub(super) fn is_of_another(&self, cx: &Context<'_, D>, stat: &Stat) -> bool {
+    /// Whether a file beside the path is with another follower. One that has lost sight of it gives it away.
+    pub(super) fn is_of_another(&self, cx: &mut Context<'_, D>, path: &Path, stat: &Stat) -> bool {
         let owner = cx.owners.other(self.index(), stat);
-        owner
-            .is_some_and(|owner| owner.done.is_none_or(|size| size == stat.size) && !self.has(stat))
+        let Some(owner) = owner
+            .filter(|owner| owner.done.is_none_or(|size| size == stat.size) && !self.has(stat))
+        else {
+            return false;
+        };
+        if !owner.placed {
+            cx.claimed.push(Claimed {
+                from: owner.index,
+                to: self.index(),
+                file: (stat.dev, stat.ino),
+                path: path.to_path_buf(),
+                state: State::Draining,
+            });
+        }
+        true
     }
 
     /// Its place among the followers.
@@ -139,22 +160,25 @@ impl<D: Disk> Follower<D> {
         self.rescan = true;
     }
 
-    /// Gives away the generation of a file, if the file at `path` holds it. Another file that got its inode
+    /// Gives away the generation of a file, if the file claimed holds it. Another file that got its inode
     /// leaves the generation without one.
     pub(super) fn hand_over(
         &mut self,
         disk: &D,
         options: &FollowOptions,
-        path: &Path,
-        file: (u64, u64),
+        claimed: &Claimed,
     ) -> Option<Generation<D>> {
         let at = self
             .generations
             .iter()
-            .position(|one| (one.dev, one.ino) == file)?;
+            .position(|one| (one.dev, one.ino) == claimed.file)?;
         let one = self.generations.get_mut(at)?;
+        // It was found since.
+        if claimed.state == State::Draining && one.path.is_some() {
+            return None;
+        }
         let same = one.text.is_some() || {
-            let mut text = open_text(disk, path, true, options).ok()??;
+            let mut text = open_text(disk, &claimed.path, true, options).ok()??;
             one.position.offset > 0 && one.position.check(disk, &mut text).ok()? == Verdict::Same
         };
         self.version += 1;
