@@ -63,7 +63,6 @@ pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
         agent,
         requests: received,
         waker: Waker::new(wake),
-        prepared: Arc::clone(&prepared),
         flags,
         telemetry: telemetry.clone(),
         watchdog: watchdog(),

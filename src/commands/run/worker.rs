@@ -11,10 +11,9 @@ use std::time::Duration;
 use crate::source::follow::Disk;
 use crate::source::wake::Waker;
 
-use super::agent::{Agent, AgentError, Round};
+use super::agent::{Agent, Round};
 use super::clock::Clock;
 use super::health::Flags;
-use super::prepare::Prepared;
 use super::queue::Request;
 
 /// After this much of the first pass, numbers are shown though it is not over.
@@ -40,7 +39,6 @@ pub(super) struct Worker<D: Disk, C: Clock> {
     pub(super) agent: Agent<D, C>,
     pub(super) requests: Receiver<Request>,
     pub(super) waker: Waker,
-    pub(super) prepared: Arc<Prepared>,
     pub(super) flags: Arc<Flags>,
     pub(super) telemetry: crate::telemetry::Telemetry,
     /// How often progress is told to the service manager; `None` when nobody asks.
@@ -98,13 +96,13 @@ impl<D: Disk, C: Clock> Worker<D, C> {
         if schedule.more {
             return schedule.last;
         }
-        let flush = self.prepared.config.agent.flush;
+        let flush = self.agent.pace().flush;
         self.look_due(schedule)
             .min(schedule.last.saturating_add(flush.max(SHORTEST_TICK)))
     }
 
     fn look_due(&self, schedule: &Schedule) -> Duration {
-        let agent = &self.prepared.config.agent;
+        let agent = self.agent.pace();
         let pause = if schedule.woken {
             agent.flush.min(agent.poll)
         } else {
@@ -144,18 +142,12 @@ impl<D: Disk, C: Clock> Worker<D, C> {
                 reply.send(()).ok();
             }
             Request::Adopt { prepared, reply } => {
-                let adopted = self.adopt(prepared);
+                let adopted = self.agent.change(prepared);
                 let answer = adopted.map_err(|error| super::journal::chain(&error));
                 reply.send(answer).ok();
             }
             Request::Wake | Request::Stop => {}
         }
-    }
-
-    fn adopt(&mut self, prepared: Arc<Prepared>) -> Result<(), AgentError> {
-        self.agent.change(Arc::clone(&prepared))?;
-        self.prepared = prepared;
-        Ok(())
     }
 
     /// One round; false when there is nothing left to wait for.
@@ -168,7 +160,7 @@ impl<D: Disk, C: Clock> Worker<D, C> {
             schedule.woken = false;
             self.waker.arm();
         }
-        let flush = self.prepared.config.agent.flush;
+        let flush = self.agent.pace().flush;
         let Round { more, committed } = self.agent.round(flush.min(LONGEST_ROUND), look);
         schedule.more = more && committed;
         self.agent.serve();

@@ -79,44 +79,42 @@ impl<D: Disk> Generation<D> {
     /// At the beginning of a file.
     pub(super) fn new(id: u64, stat: &Stat, state: State, position: Position) -> Generation<D> {
         Generation {
-            id,
             dev: stat.dev,
             ino: stat.ino,
             btime_ns: stat.btime_ns,
-            state,
             origin: Some(Box::new((position.clone(), state))),
-            position,
-            note: Vec::new(),
             size: stat.size,
             sight: Some(sight(stat)),
-            path: None,
-            text: None,
-            verified: false,
-            first: true,
-            at_end: false,
-            quiet_since: None,
-            settled: false,
             bound: true,
-            absent: 0,
-            lost: None,
-            torn_at: None,
-            resumed: false,
+            ..Generation::unseen(id, state, position)
         }
     }
 
     /// As it was saved.
     pub(super) fn restored(saved: &SavedGeneration) -> Generation<D> {
-        let position = Position::restored(saved);
         Generation {
-            id: saved.id,
             dev: saved.dev,
             ino: saved.ino,
             btime_ns: Some(saved.btime_ns).filter(|ns| *ns != 0),
-            state: saved.state,
-            origin: None,
-            position,
             note: saved.note.clone(),
             size: saved.size,
+            resumed: true,
+            ..Generation::unseen(saved.id, saved.state, Position::restored(saved))
+        }
+    }
+
+    /// One whose file this process has not looked at.
+    fn unseen(id: u64, state: State, position: Position) -> Generation<D> {
+        Generation {
+            id,
+            dev: 0,
+            ino: 0,
+            btime_ns: None,
+            state,
+            origin: None,
+            position,
+            note: Vec::new(),
+            size: 0,
             sight: None,
             path: None,
             text: None,
@@ -129,7 +127,7 @@ impl<D: Disk> Generation<D> {
             absent: 0,
             lost: None,
             torn_at: None,
-            resumed: true,
+            resumed: false,
         }
     }
 

@@ -169,14 +169,12 @@ impl<D: Disk, C: Clock> Agent<D, C> {
     }
 
     fn files(&self, prepared: &Prepared, log: &LogConfig, rows: Vec<FileRow>) -> Source<D> {
-        let LogInput::Files { paths, rotated } = &log.input else {
-            return Source::Files(Box::new(Followers::new(
-                (self.disk)(log),
-                self.follow_options(prepared, log, Vec::new(), None),
-                Vec::new(),
-            )));
+        let (paths, rotated) = match &log.input {
+            LogInput::Files { paths, rotated } => (paths.as_slice(), rotated.as_slice()),
+            // Streams are open before files are thought of.
+            LogInput::StandardInput(_) | LogInput::Syslog(_) => (&[][..], &[][..]),
         };
-        let texts = |paths: &[crate::definition::At<std::path::PathBuf>]| {
+        let texts = |paths: &[At<PathBuf>]| {
             paths
                 .iter()
                 .map(|path| path.value.to_string_lossy().into_owned())

@@ -12,11 +12,12 @@ mod adopt;
 #[cfg(test)]
 mod model;
 mod outputs;
+mod upkeep;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::config::{LogConfig, Start};
+use crate::config::{AgentConfig, LogConfig, Start};
 use crate::pipeline::Rejection;
 use crate::source::follow::{Disk, Event};
 use crate::source::stream::StreamError;
@@ -30,14 +31,7 @@ use super::log::{LogReader, Source, Taken};
 use super::outbox::Outbox;
 use super::own::{Own, OwnCounts, flag_cell};
 use super::prepare::Prepared;
-use super::rows::{row, saved};
-
-/// How often the store is tidied.
-const TIDY: Duration = Duration::from_secs(30);
-/// Steps of tidying in one round: a long absence must not hold up reading.
-const TIDY_STEPS: usize = 4;
-/// How often a failing store is tried.
-const STORE_RETRY: Duration = Duration::from_secs(1);
+use super::rows::row;
 
 pub(in crate::commands) use adopt::options;
 
@@ -149,6 +143,11 @@ impl<D: Disk, C: Clock> Agent<D, C> {
     /// The totals that others may show.
     pub(in crate::commands) fn registry(&self) -> Shared {
         Arc::clone(&self.registry)
+    }
+
+    /// How often to do what.
+    pub(in crate::commands) fn pace(&self) -> &AgentConfig {
+        &self.prepared.config.agent
     }
 
     /// Both clocks.
@@ -382,69 +381,6 @@ impl<D: Disk, C: Clock> Agent<D, C> {
         self.own.clear();
         self.flags.clear();
         self.health.committed(took);
-    }
-
-    /// The store refused something: nobody knows whether it kept it.
-    fn lost(&mut self, error: &StoreError, now: Now) {
-        self.own.clear();
-        self.flags.clear();
-        if self.health.store_failed() {
-            journal::store_lost(error);
-        }
-        self.retry = Some(now.monotonic.saturating_add(STORE_RETRY));
-    }
-
-    /// Tries to go on from what the store says.
-    fn heal(&mut self, now: Now) -> bool {
-        if self.retry.is_some_and(|at| now.monotonic < at) {
-            return false;
-        }
-        match self.reopen(now) {
-            Ok(()) => {
-                self.retry = None;
-                true
-            }
-            Err(error) => {
-                self.lost(&error, now);
-                false
-            }
-        }
-    }
-
-    fn reopen(&mut self, now: Now) -> Result<(), StoreError> {
-        self.store.reopen()?;
-        let prepared = Arc::clone(&self.prepared);
-        let registry = self.register(&prepared, now)?;
-        let mut rows = Vec::new();
-        for number in 0..self.logs.len() {
-            rows.push((self.store.files(number)?, self.stored(&prepared, number)?));
-        }
-        for (log, (rows, time)) in self.logs.iter_mut().zip(rows) {
-            log.roll_back(rows.into_iter().map(saved).collect(), time, now);
-        }
-        self.outboxes = self.new_outboxes(&prepared);
-        self.publish(registry);
-        Ok(())
-    }
-
-    /// Rolls up and forgets what is too old.
-    fn tidy(&mut self, now: Now) {
-        let pause = |at| now.monotonic.saturating_sub(at);
-        if self.tidied.is_some_and(|at| pause(at) < TIDY) {
-            return;
-        }
-        for _ in 0..TIDY_STEPS {
-            match self.store.tidy(self.clocks.steady_ms(now)) {
-                Ok(tidied) => {
-                    self.apply(tidied.delta);
-                    if !tidied.more {
-                        self.tidied = Some(now.monotonic);
-                        return;
-                    }
-                }
-                Err(error) => return self.lost(&error, now),
-            }
-        }
     }
 
     /// Commits what streams have taken from their senders, who will not send it again. Files keep what is
