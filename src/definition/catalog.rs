@@ -431,7 +431,7 @@ fn is_hidden(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::{At, LayoutDefinition, NginxEscape};
+    use crate::definition::{At, Dialect, LayoutDefinition, NginxEscape};
     use crate::diagnostic::render;
     use proptest::prelude::*;
 
@@ -456,9 +456,7 @@ mod tests {
 
     fn text_of(catalog: &Catalog, name: &str) -> At<String> {
         match &catalog.format(name).unwrap().definition.layout.value {
-            LayoutDefinition::Nginx { text, .. } | LayoutDefinition::Apache { text } => {
-                text.clone()
-            }
+            LayoutDefinition::Server { text, .. } => text.clone(),
             other => panic!("no text: {other:?}"),
         }
     }
@@ -556,11 +554,11 @@ error: unknown format `ngnix`
     }
 
     #[test]
-    fn only_nginx_and_apache_layouts_can_be_added_to() {
+    fn only_format_strings_can_be_added_to() {
         let parent = "description = 'p'\nformat.regex = 'x'\n";
         let child = "description = 'c'\nextends = 'p'\nformat.append = 'y'\n";
         let expected = "\
-error: `append` adds to `nginx` and `apache` layouts only
+error: `append` adds to a server's format string only
  --> parsers/c.toml:3:8
   |
 3 | format.append = 'y'
@@ -662,8 +660,9 @@ note: the parent's layout is here
             .layout
             .value
         {
-            LayoutDefinition::Nginx { text, escape } => {
-                assert_eq!((text.value.as_str(), *escape), ("$a", NginxEscape::None));
+            LayoutDefinition::Server { dialect, text } => {
+                assert_eq!(text.value, "$a");
+                assert_eq!(*dialect, Dialect::Nginx(NginxEscape::None));
             }
             other => panic!("{other:?}"),
         }

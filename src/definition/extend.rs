@@ -6,7 +6,7 @@
 use super::load::{FormatFile, LayoutPart};
 use super::pasted;
 use super::written::Rewritten;
-use super::{At, FormatDefinition, LayoutDefinition, TimeDefinition};
+use super::{At, Dialect, FormatDefinition, LayoutDefinition, TimeDefinition};
 use crate::diagnostic::Diagnostic;
 
 /// The definition of `file`; `Err(None)` when it has no layout, which loading has reported.
@@ -59,23 +59,23 @@ fn appended(
     parent: &At<LayoutDefinition>,
 ) -> Result<LayoutDefinition, Diagnostic> {
     match &parent.value {
-        LayoutDefinition::Nginx {
+        LayoutDefinition::Server {
+            dialect,
             text: before,
-            escape,
-        } => Ok(LayoutDefinition::Nginx {
-            text: joined(before, text),
-            escape: *escape,
-        }),
-        LayoutDefinition::Apache { text: before } => {
-            let text = pasted::apache(text.clone())?;
-            Ok(LayoutDefinition::Apache {
+        } => {
+            let text = match dialect {
+                Dialect::Apache | Dialect::Varnishncsa => pasted::apache(text.clone())?,
+                _ => text.clone(),
+            };
+            Ok(LayoutDefinition::Server {
+                dialect: *dialect,
                 text: joined(before, &text),
             })
         }
         _ => {
             let error = own
                 .place
-                .error("`append` adds to `nginx` and `apache` layouts only", "");
+                .error("`append` adds to a server's format string only", "");
             Err(error.note(&parent.place, "the parent's layout is here"))
         }
     }

@@ -5,7 +5,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::{At, FormatDefinition, LayoutDefinition, NginxEscape, Unit, W3cEscape};
+use super::{At, Dialect, FormatDefinition, LayoutDefinition, NginxEscape, Unit, W3cEscape};
 
 /// The format file without `extends`.
 pub(super) fn flat(format: &FormatDefinition) -> String {
@@ -35,16 +35,18 @@ fn write_lists(out: &mut String, format: &FormatDefinition) -> Written {
 fn write_layout(out: &mut String, layout: &LayoutDefinition) -> Written {
     writeln!(out, "\n[format]")?;
     match layout {
-        LayoutDefinition::Nginx { text, escape } => {
-            writeln!(out, "nginx = {}", string(&nginx_text(&text.value)))?;
-            match escape {
-                NginxEscape::Default => Ok(()),
-                NginxEscape::Json => writeln!(out, "escape = \"json\""),
-                NginxEscape::None => writeln!(out, "escape = \"none\""),
+        LayoutDefinition::Server { dialect, text } => {
+            let text = match dialect {
+                Dialect::Nginx(_) => nginx_text(&text.value),
+                Dialect::Apache | Dialect::Varnishncsa => apache_text(&text.value),
+                Dialect::Haproxy | Dialect::Envoy => text.value.clone(),
+            };
+            writeln!(out, "{} = {}", dialect.name(), string(&text))?;
+            match dialect {
+                Dialect::Nginx(NginxEscape::Json) => writeln!(out, "escape = \"json\""),
+                Dialect::Nginx(NginxEscape::None) => writeln!(out, "escape = \"none\""),
+                _ => Ok(()),
             }
-        }
-        LayoutDefinition::Apache { text } => {
-            writeln!(out, "apache = {}", string(&apache_text(&text.value)))
         }
         LayoutDefinition::Regex { pattern } => writeln!(out, "regex = {}", string(&pattern.value)),
         LayoutDefinition::Json { fields } => {

@@ -10,7 +10,9 @@ use toml::de::DeTable;
 
 use super::pasted::{self, NGINX_ESCAPES};
 use super::toml_text::{Item, Reader, Table};
-use super::{At, FormatExample, LayoutDefinition, NginxEscape, TimeDefinition, Unit, W3cEscape};
+use super::{
+    At, Dialect, FormatExample, LayoutDefinition, NginxEscape, TimeDefinition, Unit, W3cEscape,
+};
 use crate::diagnostic::{Diagnostic, SourceText, quoted_list};
 
 const UNITS: [(&str, Unit); 4] = [
@@ -25,9 +27,19 @@ const W3C_ESCAPES: [(&str, W3cEscape); 3] = [
     ("none", W3cEscape::None),
 ];
 /// Keys of `[format]` that stand for a layout or a part of one.
-const LAYOUTS: [&str; 6] = ["nginx", "apache", "regex", "json", "w3c", "append"];
+const LAYOUTS: [&str; 9] = [
+    "nginx",
+    "apache",
+    "haproxy",
+    "varnishncsa",
+    "envoy",
+    "regex",
+    "json",
+    "w3c",
+    "append",
+];
 /// Layouts with a name but without a reader.
-const RESERVED: [&str; 5] = ["haproxy", "varnishncsa", "envoy", "csv", "logfmt"];
+const RESERVED: [&str; 2] = ["csv", "logfmt"];
 
 /// A format file before its parent is known; what is `None` is inherited.
 #[derive(Clone, Debug)]
@@ -212,12 +224,17 @@ fn layout_part(
             return Some(LayoutPart::Append(item.text(reader)?));
         }
         "nginx" => nginx(item.text(reader)?, escape, reader)?,
-        "apache" => {
-            let text = pasted::apache(item.text(reader)?);
-            LayoutDefinition::Apache {
-                text: reported(text, reader)?,
-            }
+        "apache" => server(Dialect::Apache, pasted::apache(item.text(reader)?), reader)?,
+        "varnishncsa" => {
+            let text = pasted::varnishncsa(item.text(reader)?);
+            server(Dialect::Varnishncsa, text, reader)?
         }
+        "haproxy" => server(
+            Dialect::Haproxy,
+            pasted::haproxy(item.text(reader)?),
+            reader,
+        )?,
+        "envoy" => server(Dialect::Envoy, pasted::envoy(item.text(reader)?), reader)?,
         "regex" => LayoutDefinition::Regex {
             pattern: item.text(reader)?,
         },
@@ -227,6 +244,15 @@ fn layout_part(
         _ => w3c(item.table(reader, "in this table")?, reader),
     };
     Some(LayoutPart::Whole(layout))
+}
+
+fn server(
+    dialect: Dialect,
+    text: Result<At<String>, Diagnostic>,
+    reader: &mut Reader<'_>,
+) -> Option<LayoutDefinition> {
+    let text = reported(text, reader)?;
+    Some(LayoutDefinition::Server { dialect, text })
 }
 
 fn reported<T>(result: Result<T, Diagnostic>, reader: &mut Reader<'_>) -> Option<T> {
@@ -247,7 +273,8 @@ fn nginx(
     let escape = key
         .or(pasted)
         .map_or(NginxEscape::Default, |escape| escape.value);
-    Some(LayoutDefinition::Nginx { text, escape })
+    let dialect = Dialect::Nginx(escape);
+    Some(LayoutDefinition::Server { dialect, text })
 }
 
 fn w3c(mut table: Table<'_>, reader: &mut Reader<'_>) -> LayoutDefinition {
@@ -347,7 +374,10 @@ fields = { time = "2013-10-31T07:06:42Z", status = 200, "a.b" = "\t\u00e9" }
 
     fn nginx_layout(text: &str) -> (At<String>, NginxEscape) {
         match read(text).unwrap().layout.unwrap().value {
-            LayoutPart::Whole(LayoutDefinition::Nginx { text, escape }) => (text, escape),
+            LayoutPart::Whole(LayoutDefinition::Server {
+                dialect: Dialect::Nginx(escape),
+                text,
+            }) => (text, escape),
             other => panic!("not an nginx layout: {other:?}"),
         }
     }
@@ -466,7 +496,7 @@ error: `format.csv` is not supported by this version
 4 | format.csv = 1
   |        ^^^
   |
-  = help: one of `nginx`, `apache`, `regex`, `json`, `w3c`
+  = help: one of `nginx`, `apache`, `haproxy`, `varnishncsa`, `envoy`, `regex`, `json`, `w3c`
 ",
         );
     }

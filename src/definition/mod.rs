@@ -55,16 +55,11 @@ pub struct FormatDefinition {
 /// The `format` table: exactly one layout.
 #[derive(Clone, Debug)]
 pub enum LayoutDefinition {
-    /// nginx `log_format` text and its `escape=`.
-    Nginx {
-        /// The text as in nginx.conf, quotes of the concatenated pieces removed.
-        text: At<String>,
-        /// How nginx escapes values.
-        escape: NginxEscape,
-    },
-    /// Apache `LogFormat` text.
-    Apache {
-        /// The text as in httpd.conf; `\"` may be written for `"`.
+    /// A server's own format string.
+    Server {
+        /// Whose.
+        dialect: Dialect,
+        /// The text as the server gets it: a pasted directive's name and quotes are gone.
         text: At<String>,
     },
     /// A regular expression with named groups, Rust's or Python's spelling.
@@ -86,6 +81,34 @@ pub enum LayoutDefinition {
         /// How values are escaped.
         escape: W3cEscape,
     },
+}
+
+/// The servers whose format strings are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// nginx `log_format`.
+    Nginx(NginxEscape),
+    /// Apache `LogFormat`.
+    Apache,
+    /// HAProxy `log-format`; `httplog`, `httpslog` and `tcplog` stand for its own.
+    Haproxy,
+    /// `varnishncsa -F`.
+    Varnishncsa,
+    /// Envoy's `text_format`.
+    Envoy,
+}
+
+impl Dialect {
+    /// The key below `format`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::Nginx(_) => "nginx",
+            Dialect::Apache => "apache",
+            Dialect::Haproxy => "haproxy",
+            Dialect::Varnishncsa => "varnishncsa",
+            Dialect::Envoy => "envoy",
+        }
+    }
 }
 
 /// nginx's `log_format … escape=`.

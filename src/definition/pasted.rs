@@ -69,6 +69,21 @@ pub(super) fn apache(text: At<String>) -> Result<At<String>, Diagnostic> {
     Ok(without_backslashes(&text, layout.range, escaped))
 }
 
+/// The text of a HAProxy layout: that of a pasted `log-format`, or of the option named.
+pub(super) fn haproxy(text: At<String>) -> Result<At<String>, Diagnostic> {
+    Ok(text)
+}
+
+/// The text of a varnishncsa layout, as it stands behind `-F`.
+pub(super) fn varnishncsa(text: At<String>) -> Result<At<String>, Diagnostic> {
+    apache(text)
+}
+
+/// The text of an Envoy layout.
+pub(super) fn envoy(text: At<String>) -> Result<At<String>, Diagnostic> {
+    Ok(text)
+}
+
 fn is_directive(text: &str, name: &str) -> bool {
     let rest = text.trim_start().strip_prefix(name);
     rest.is_some_and(|rest| rest.starts_with(char::is_whitespace))

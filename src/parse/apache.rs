@@ -4,23 +4,13 @@
 //! counts in microseconds. Status lists (`%!200,304{…}i`) and `<`/`>` only choose which request of
 //! an internal redirect is meant; they do not change the name.
 
-use super::layout::{Piece, Shape};
+use super::layout::{FormatError, Piece, Quoting, ServerFormat, Shape};
 use crate::definition::Unit;
+use crate::record::Escape;
 
-type Error = (std::ops::Range<usize>, String);
-
-/// The pieces of a `LogFormat`, the unit of each field that is not in seconds, and the strftime
-/// text of a `%{…}t`, if there is one.
-#[derive(Default)]
-pub(super) struct ApacheFormat {
-    pub(super) pieces: Vec<Piece>,
-    pub(super) units: Vec<(String, Unit)>,
-    pub(super) time_format: Option<String>,
-}
-
-/// Splits the text of a `LogFormat`. Errors carry the byte range inside the text.
-pub(super) fn format(text: &str) -> Result<ApacheFormat, Error> {
-    let mut format = ApacheFormat::default();
+/// Understands the text of a `LogFormat`. Errors carry the byte range inside the text.
+pub(super) fn format(text: &str) -> Result<ServerFormat, FormatError> {
+    let mut format = ApacheFormat(ServerFormat::new(Quoting::Backslash, Escape::Apache));
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
         format.text(before);
@@ -36,8 +26,11 @@ pub(super) fn format(text: &str) -> Result<ApacheFormat, Error> {
         rest = tail;
     }
     format.text(rest);
-    Ok(format)
+    Ok(format.0)
 }
+
+/// The format as far as it is understood.
+struct ApacheFormat(ServerFormat);
 
 struct Directive<'t> {
     argument: Option<&'t str>,
@@ -79,31 +72,16 @@ impl ApacheFormat {
                 bytes.next();
             }
         }
-        self.literal(&plain);
-    }
-
-    fn literal(&mut self, text: &[u8]) {
-        match self.pieces.last_mut() {
-            _ if text.is_empty() => {}
-            Some(Piece::Literal(before)) => before.extend_from_slice(text),
-            _ => self.pieces.push(Piece::Literal(text.to_vec())),
-        }
-    }
-
-    fn field(&mut self, name: impl Into<String>, shape: Shape) {
-        self.pieces.push(Piece::Field {
-            name: name.into(),
-            shape,
-        });
+        self.0.literal(&plain);
     }
 
     fn directive(&mut self, directive: &Directive<'_>) -> Result<(), String> {
         match (directive.letter, directive.argument) {
-            ("%", None) => self.literal(b"%"),
+            ("%", None) => self.0.literal(b"%"),
             ("t", None) => {
-                self.literal(b"[");
-                self.field("time_local", Shape::Clf);
-                self.literal(b"]");
+                self.0.literal(b"[");
+                self.0.field("time_local", Shape::Clf);
+                self.0.literal(b"]");
             }
             ("t", Some(format)) => self.time(format)?,
             ("D", None) => self.duration(Unit::Microseconds),
@@ -114,17 +92,17 @@ impl ApacheFormat {
             ("o", Some(header)) => self.header("sent_http_", header),
             ("^ti", Some(header)) => self.header("trailer_", header),
             ("^to", Some(header)) => self.header("sent_trailer_", header),
-            ("x", Some(name)) => self.field(name.to_ascii_lowercase(), Shape::Text),
-            ("p", Some("remote")) => self.field("remote_port", Shape::Number),
+            ("x", Some(name)) => self.0.field(name.to_ascii_lowercase(), Shape::Text),
+            ("p", Some("remote")) => self.0.field("remote_port", Shape::Number),
             ("q", None) => self.query(),
-            ("C", Some(name)) => self.field(format!("cookie_{name}"), Shape::Text),
-            ("e", Some(name)) => self.field(format!("env_{name}"), Shape::Text),
-            ("n", Some(name)) => self.field(format!("note_{name}"), Shape::Text),
+            ("C", Some(name)) => self.0.field(format!("cookie_{name}"), Shape::Text),
+            ("e", Some(name)) => self.0.field(format!("env_{name}"), Shape::Text),
+            ("n", Some(name)) => self.0.field(format!("note_{name}"), Shape::Text),
             (letter, _) => {
                 let (name, shape) = plain(letter).ok_or_else(|| {
                     format!("mod_log_config knows no directive `%{letter}` of this form")
                 })?;
-                self.field(name, shape);
+                self.0.field(name, shape);
             }
         }
         Ok(())
@@ -132,17 +110,17 @@ impl ApacheFormat {
 
     /// `%U%q` is a request's target; `%q` elsewhere is its query with the `?` before it.
     fn query(&mut self) {
-        match self.pieces.last_mut() {
+        match self.0.pieces.last_mut() {
             Some(Piece::Field { name, .. }) if name == "uri" => {
                 "request_uri".clone_into(name);
             }
-            _ => self.field("query_string", Shape::Text),
+            _ => self.0.field("query_string", Shape::Text),
         }
     }
 
     fn duration(&mut self, unit: Unit) {
-        self.units.push(("request_time".to_owned(), unit));
-        self.field("request_time", Shape::Number);
+        self.0.units.push(("request_time".to_owned(), unit));
+        self.0.field("request_time", Shape::Number);
     }
 
     fn header(&mut self, prefix: &str, header: &str) {
@@ -162,7 +140,7 @@ impl ApacheFormat {
         } else {
             Shape::Text
         };
-        self.field(name, shape);
+        self.0.field(name, shape);
     }
 
     /// `%{format}t`: sec, msec and usec count from the epoch, the rest is strftime.
@@ -172,17 +150,18 @@ impl ApacheFormat {
             .or(format.strip_prefix("end:"))
             .unwrap_or(format);
         let epoch = matches!(format, "sec" | "msec" | "usec");
-        if matches!(format, "msec_frac" | "usec_frac") || self.time_format.is_some() {
+        if matches!(format, "msec_frac" | "usec_frac") || self.0.time_format.is_some() {
             return Err(
                 "a time in several `%{…}t` pieces is not supported by this version".to_owned(),
             );
         }
-        self.time_format = Some(if epoch {
+        self.0.time_format = Some(if epoch {
             "epoch".to_owned()
         } else {
             format.to_owned()
         });
-        self.field("time", if epoch { Shape::Number } else { Shape::Text });
+        self.0
+            .field("time", if epoch { Shape::Number } else { Shape::Text });
         Ok(())
     }
 }

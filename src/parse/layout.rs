@@ -12,7 +12,8 @@
 
 use memchr::{memchr, memrchr};
 
-use crate::record::{Expected, Mismatch, Reading, Span, find_near};
+use crate::definition::Unit;
+use crate::record::{Escape, Expected, Mismatch, Reading, Span, find_near};
 
 /// What a field may hold, as far as that helps to find its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,54 @@ pub(super) enum Piece {
         /// What it may hold.
         shape: Shape,
     },
+}
+
+/// A server's format string, as its dialect's compiler understood it.
+#[derive(Debug)]
+pub(super) struct ServerFormat {
+    /// Literals and fields in their order.
+    pub(super) pieces: Vec<Piece>,
+    /// The unit of each field that does not count in seconds.
+    pub(super) units: Vec<(String, Unit)>,
+    /// How the field `time` is written, when the format string says so.
+    pub(super) time_format: Option<String>,
+    /// How a quoted value is kept from ending early.
+    pub(super) quoting: Quoting,
+    /// How values are escaped.
+    pub(super) escape: Escape,
+}
+
+/// What is wrong inside a format string, and where.
+pub(super) type FormatError = (std::ops::Range<usize>, String);
+
+impl ServerFormat {
+    /// A format string without pieces so far.
+    pub(super) fn new(quoting: Quoting, escape: Escape) -> ServerFormat {
+        ServerFormat {
+            pieces: Vec::new(),
+            units: Vec::new(),
+            time_format: None,
+            quoting,
+            escape,
+        }
+    }
+
+    /// Adds text that stands in every line.
+    pub(super) fn literal(&mut self, text: &[u8]) {
+        match self.pieces.last_mut() {
+            _ if text.is_empty() => {}
+            Some(Piece::Literal(before)) => before.extend_from_slice(text),
+            _ => self.pieces.push(Piece::Literal(text.to_vec())),
+        }
+    }
+
+    /// Adds a field.
+    pub(super) fn field(&mut self, name: impl Into<String>, shape: Shape) {
+        self.pieces.push(Piece::Field {
+            name: name.into(),
+            shape,
+        });
+    }
 }
 
 /// A field and the literal that ends it.
@@ -484,7 +533,9 @@ fn words(text: &[u8]) -> Vec<Span> {
 #[cfg(test)]
 mod tests {
     use super::super::{EventTime, Format, Line, Zone};
-    use crate::definition::{At, FormatDefinition, LayoutDefinition, NginxEscape, TimeDefinition};
+    use crate::definition::{
+        At, Dialect as Server, FormatDefinition, LayoutDefinition, NginxEscape, TimeDefinition,
+    };
     use crate::diagnostic::{Place, render};
     use crate::record::{Fields as _, Reading, Span};
     use proptest::prelude::*;
@@ -502,17 +553,12 @@ mod tests {
             place: Place::argument("", text),
         };
         let place = text.place.clone();
-        let value = match dialect {
-            Dialect::Nginx => LayoutDefinition::Nginx {
-                text,
-                escape: NginxEscape::Default,
-            },
-            Dialect::NginxJson => LayoutDefinition::Nginx {
-                text,
-                escape: NginxEscape::Json,
-            },
-            Dialect::Apache => LayoutDefinition::Apache { text },
+        let dialect = match dialect {
+            Dialect::Nginx => Server::Nginx(NginxEscape::Default),
+            Dialect::NginxJson => Server::Nginx(NginxEscape::Json),
+            Dialect::Apache => Server::Apache,
         };
+        let value = LayoutDefinition::Server { dialect, text };
         FormatDefinition {
             name: "made".to_owned(),
             description: String::new(),

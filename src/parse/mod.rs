@@ -9,22 +9,25 @@
 //! format is a file in `parsers/` and none here.
 
 mod apache;
+mod envoy;
+mod haproxy;
 mod json;
 mod layout;
 mod nginx;
 mod pattern;
 mod reader;
 mod time;
+mod varnishncsa;
 mod w3c;
 
 pub use reader::{Line, Reader};
 pub use time::{EventTime, TimeError, TimeFormat, Zone};
 
 use json::{JsonPath, JsonTemplate};
-use layout::{Piece, Quoting, Shape};
+use layout::{FormatError, Piece, Quoting, Shape};
 use pattern::Pattern;
 
-use crate::definition::{At, FormatDefinition, LayoutDefinition, NginxEscape, Unit, W3cEscape};
+use crate::definition::{At, Dialect, FormatDefinition, LayoutDefinition, Unit, W3cEscape};
 use crate::diagnostic::{Diagnostic, similar};
 use crate::record::{Escape, FieldKind, Fields};
 
@@ -173,20 +176,17 @@ type Compiled = (Layout, Escape, Vec<(String, Unit)>, Option<String>);
 
 fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnostic>> {
     match &definition.layout.value {
-        LayoutDefinition::Nginx { text, escape } => {
-            let pieces = nginx::pieces(&text.value).map_err(|mistake| inside(text, mistake))?;
-            let (quoting, escape) = match escape {
-                NginxEscape::Default => (Quoting::Never, Escape::Nginx),
-                NginxEscape::Json => (Quoting::Backslash, Escape::Json),
-                NginxEscape::None => (Quoting::Never, Escape::None),
+        LayoutDefinition::Server { dialect, text } => {
+            let format = match dialect {
+                Dialect::Nginx(escape) => nginx::format(&text.value, *escape),
+                Dialect::Apache => apache::format(&text.value),
+                Dialect::Haproxy => haproxy::format(&text.value),
+                Dialect::Varnishncsa => varnishncsa::format(&text.value),
+                Dialect::Envoy => envoy::format(&text.value),
             };
-            let layout = server(text, pieces, quoting)?;
-            Ok((layout, escape, Vec::new(), None))
-        }
-        LayoutDefinition::Apache { text } => {
-            let format = apache::format(&text.value).map_err(|mistake| inside(text, mistake))?;
-            let layout = server(text, format.pieces, Quoting::Backslash)?;
-            Ok((layout, Escape::Apache, format.units, format.time_format))
+            let format = format.map_err(|mistake| inside(text, mistake))?;
+            let layout = server(text, format.pieces, format.quoting)?;
+            Ok((layout, format.escape, format.units, format.time_format))
         }
         LayoutDefinition::Regex { pattern } => {
             let compiled = Pattern::compile(&pattern.value).map_err(|error| {
@@ -225,10 +225,7 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
     }
 }
 
-fn inside(
-    text: &At<String>,
-    (range, message): (std::ops::Range<usize>, String),
-) -> Vec<Diagnostic> {
+fn inside(text: &At<String>, (range, message): FormatError) -> Vec<Diagnostic> {
     vec![text.place.inside(range).error(message, "here")]
 }
 

@@ -3,15 +3,21 @@
 //! `$name` and `${name}` are variables, everything else is literal. Variable names are the
 //! project's field names, so nothing is renamed here.
 
-use super::layout::{Piece, Shape};
+use super::layout::{FormatError, Quoting, ServerFormat, Shape};
+use crate::definition::NginxEscape;
+use crate::record::Escape;
 
-/// Splits the text of a `log_format`. Errors carry the byte range inside the text.
-pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, (std::ops::Range<usize>, String)> {
-    let mut pieces = Vec::new();
-    let mut literal = Vec::new();
+/// Understands the text of a `log_format`. Errors carry the byte range inside the text.
+pub(super) fn format(text: &str, escape: NginxEscape) -> Result<ServerFormat, FormatError> {
+    let (quoting, escape) = match escape {
+        NginxEscape::Default => (Quoting::Never, Escape::Nginx),
+        NginxEscape::Json => (Quoting::Backslash, Escape::Json),
+        NginxEscape::None => (Quoting::Never, Escape::None),
+    };
+    let mut format = ServerFormat::new(quoting, escape);
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
-        literal.extend_from_slice(before.as_bytes());
+        format.literal(before.as_bytes());
         let start = text.len() - after.len() - 1;
         let (name, tail) = variable(after).ok_or_else(|| {
             (
@@ -19,20 +25,11 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, (std::ops::Range<usize>, 
                 "a variable name must follow `$`".to_owned(),
             )
         })?;
-        if !literal.is_empty() {
-            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-        }
-        pieces.push(Piece::Field {
-            name: name.to_owned(),
-            shape: shape(name),
-        });
+        format.field(name, shape(name));
         rest = tail;
     }
-    literal.extend_from_slice(rest.as_bytes());
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal));
-    }
-    Ok(pieces)
+    format.literal(rest.as_bytes());
+    Ok(format)
 }
 
 fn variable(after: &str) -> Option<(&str, &str)> {
