@@ -95,6 +95,7 @@ fn time(own: &TimeDefinition, parent: Option<&TimeDefinition>) -> TimeDefinition
     TimeDefinition {
         field: own.field.clone().or(parent.field.clone()),
         format: own.format.clone().or(parent.format.clone()),
+        date: own.date.clone().or(parent.date.clone()),
         search: own.search.clone().or(parent.search.clone()),
     }
 }

@@ -50,7 +50,15 @@ fn write_layout(out: &mut String, layout: &LayoutDefinition) -> Written {
         }
         LayoutDefinition::Regex { pattern } => writeln!(out, "regex = {}", string(&pattern.value)),
         LayoutDefinition::Json { fields } => {
-            writeln!(out, "json = {{{}}}", pairs(fields, |path| string(path)))
+            let shown = fields.iter().map(|(name, paths)| {
+                let paths: Vec<String> = paths.iter().map(|path| string(&path.value)).collect();
+                match paths.as_slice() {
+                    [one] => format!("{} = {one}", key(&name.value)),
+                    several => format!("{} = [{}]", key(&name.value), several.join(", ")),
+                }
+            });
+            let shown: Vec<String> = shown.collect();
+            writeln!(out, "json = {{ {} }}", shown.join(", "))
         }
         LayoutDefinition::W3c {
             fields,
@@ -97,6 +105,7 @@ fn write_tables(out: &mut String, format: &FormatDefinition) -> Written {
     let keys = [
         ("field", &time.field),
         ("format", &time.format),
+        ("date", &time.date),
         ("search", &time.search),
     ];
     let given: Vec<_> = keys

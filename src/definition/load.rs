@@ -238,9 +238,7 @@ fn layout_part(
         "regex" => LayoutDefinition::Regex {
             pattern: item.text(reader)?,
         },
-        "json" => LayoutDefinition::Json {
-            fields: item.pairs(reader, |item, reader| item.text(reader)),
-        },
+        "json" => json(item, reader),
         _ => w3c(item.table(reader, "in this table")?, reader),
     };
     Some(LayoutPart::Whole(layout))
@@ -277,6 +275,24 @@ fn nginx(
     Some(LayoutDefinition::Server { dialect, text })
 }
 
+fn json(item: &Item<'_>, reader: &mut Reader<'_>) -> LayoutDefinition {
+    let fields = item.pairs(reader, |item, reader| {
+        let before = reader.count();
+        let value = item.text_or_texts(reader);
+        let place = item.place(reader);
+        if value.is_empty() && reader.count() == before {
+            reader.report(place.error("no path to this field", ""));
+        }
+        Some(At { value, place })
+    });
+    LayoutDefinition::Json {
+        fields: fields
+            .into_iter()
+            .map(|(name, paths)| (name, paths.value))
+            .collect(),
+    }
+}
+
 fn w3c(mut table: Table<'_>, reader: &mut Reader<'_>) -> LayoutDefinition {
     let layout = LayoutDefinition::W3c {
         fields: table.pairs(reader, "fields", |item, reader| item.text(reader)),
@@ -300,6 +316,7 @@ fn time(root: &mut Table<'_>, reader: &mut Reader<'_>) -> TimeDefinition {
     let time = TimeDefinition {
         field: table.text(reader, "field"),
         format: table.text(reader, "format"),
+        date: table.text(reader, "date"),
         search: table.text(reader, "search"),
     };
     table.finish(reader);

@@ -69,8 +69,9 @@ pub enum LayoutDefinition {
     },
     /// One JSON object a line.
     Json {
-        /// Field name (may end in `*`) and path into the object.
-        fields: Vec<(At<String>, At<String>)>,
+        /// Field name (may end in `*`) and its paths into the object; the first that leads to
+        /// something counts.
+        fields: Vec<(At<String>, Vec<At<String>>)>,
     },
     /// W3C extended log: the file itself names its columns.
     W3c {
@@ -138,8 +139,10 @@ pub enum W3cEscape {
 pub struct TimeDefinition {
     /// The field that holds the time; the layout's own time variable when absent.
     pub field: Option<At<String>>,
-    /// `clf`, `rfc3339`, `epoch` or a strftime text.
+    /// `clf`, `rfc3339`, `epoch`, `any` or a strftime text.
     pub format: Option<At<String>>,
+    /// The field that holds the date when `field` holds the time of day, as in W3C's logs.
+    pub date: Option<At<String>>,
     /// A regex whose first group finds the time anywhere in the line.
     pub search: Option<At<String>>,
 }

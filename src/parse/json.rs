@@ -32,6 +32,8 @@ pub(super) struct JsonLayout {
     /// The trie's nodes; a child comes before its parent, the root is the last.
     nodes: Vec<Node>,
     width: usize,
+    /// A result, and the one that fills it when it is absent or holds nothing; in the order to try.
+    choices: Vec<(usize, usize)>,
 }
 
 /// What is wanted of a value and of the values inside it.
@@ -66,7 +68,34 @@ impl JsonLayout {
         JsonLayout {
             nodes: trie.nodes,
             width: paths.len(),
+            choices: Vec::new(),
         }
+    }
+
+    /// Prepares to find values that may stand at one of several places; result i of
+    /// [`JsonLayout::read`] is the value of the first of list i's paths that leads to anything but
+    /// an empty text or `-`. There are more results than lists: see [`JsonLayout::width`].
+    pub(super) fn of_choices(lists: Vec<Vec<JsonPath>>) -> JsonLayout {
+        let mut paths: Vec<JsonPath> = lists
+            .iter()
+            .map(|list| list.first().expect("each field has a path").clone())
+            .collect();
+        let mut choices = Vec::new();
+        for (slot, list) in lists.into_iter().enumerate() {
+            for path in list.into_iter().skip(1) {
+                choices.push((slot, paths.len()));
+                paths.push(path);
+            }
+        }
+        JsonLayout {
+            choices,
+            ..JsonLayout::compile(&paths)
+        }
+    }
+
+    /// Number of spans that [`JsonLayout::read`] fills.
+    pub(super) fn width(&self) -> usize {
+        self.width
     }
 
     /// Finds the wanted values of a line. A string's span lies between its quotes; `null`, objects,
@@ -85,8 +114,23 @@ impl JsonLayout {
             _ => return scanner.refuse("`{`"),
         }
         match scanner.token() {
-            None => Ok(()),
+            None => {
+                self.choose(line, out);
+                Ok(())
+            }
             Some(_) => scanner.refuse("nothing after the JSON object"),
+        }
+    }
+
+    fn choose(&self, line: &[u8], out: &mut [Span]) {
+        for &(slot, spare) in &self.choices {
+            let spare = out.get(spare).copied().unwrap_or(Span::ABSENT);
+            if let Some(span) = out.get_mut(slot)
+                && matches!(span.of(line), None | Some(b"" | b"-"))
+                && !spare.is_absent()
+            {
+                *span = spare;
+            }
         }
     }
 }
@@ -550,6 +594,30 @@ mod tests {
         let line = r#"{"timestamp(ms)":"1731699951183","a.b":"x","cs(Cookie)":"y"}"#;
         let paths = ["timestamp(ms)", r"a\.b", "cs(Cookie)"];
         assert_eq!(read(&paths, line), Ok(some(&["1731699951183", "x", "y"])));
+    }
+
+    #[test]
+    fn the_first_path_that_leads_to_something_counts() {
+        let list = |paths: &[&str]| {
+            paths
+                .iter()
+                .map(|path| JsonPath::parse(path).unwrap())
+                .collect()
+        };
+        let layout = JsonLayout::of_choices(vec![list(&["a", "b", "c.0"]), list(&["d"])]);
+        for (line, expected) in [
+            (r#"{"b":"2","a":"1","d":"4"}"#, [Some("1"), Some("4")]),
+            (r#"{"c":["3"],"b":"2"}"#, [Some("2"), None]),
+            (r#"{"a":"-","b":"","c":["3"]}"#, [Some("3"), None]),
+            (r#"{"a":null,"b":{},"d":true}"#, [None, Some("true")]),
+            (r#"{"a":"-"}"#, [Some("-"), None]),
+        ] {
+            let mut out = vec![Span::new(0, 0); layout.width()];
+            assert_eq!(layout.read(line.as_bytes(), &mut out), Ok(()), "{line}");
+            let found = out.iter().take(2).map(|span| span.of(line.as_bytes()));
+            let expected = expected.map(|text| text.map(str::as_bytes));
+            assert_eq!(found.collect::<Vec<_>>(), expected, "{line}");
+        }
     }
 
     #[test]

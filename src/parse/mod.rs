@@ -27,7 +27,9 @@ use json::{JsonPath, JsonTemplate};
 use layout::{FormatError, Piece, Quoting, Shape};
 use pattern::Pattern;
 
-use crate::definition::{At, Dialect, FormatDefinition, LayoutDefinition, Unit, W3cEscape};
+use crate::definition::{
+    At, Dialect, FormatDefinition, LayoutDefinition, TimeDefinition, Unit, W3cEscape,
+};
 use crate::diagnostic::{Diagnostic, similar};
 use crate::record::{Escape, FieldKind, Fields};
 
@@ -51,6 +53,7 @@ enum Layout {
         quoting: Quoting,
     },
     Regex(Pattern),
+    /// A name that stands several times has several paths, tried in this order.
     Json {
         fields: Vec<(String, JsonPath)>,
         families: Vec<(String, JsonTemplate)>,
@@ -72,8 +75,11 @@ enum Time {
         pattern: Pattern,
         format: TimeFormat,
     },
-    /// The `date` and `time` columns of a W3C file.
-    Columns,
+    /// A date and a time of day in two fields, as W3C files have them; in UTC.
+    Parts {
+        date: String,
+        time: String,
+    },
 }
 
 /// Fields that hold a time, in the order they are looked for, and the format each one has.
@@ -240,9 +246,12 @@ fn server(
     }
 }
 
-fn json_layout(fields: &[(At<String>, At<String>)]) -> Result<Layout, Vec<Diagnostic>> {
+fn json_layout(fields: &[(At<String>, Vec<At<String>>)]) -> Result<Layout, Vec<Diagnostic>> {
     let (mut plain, mut families, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, path) in fields {
+    let paths = fields
+        .iter()
+        .flat_map(|(name, paths)| paths.iter().map(move |path| (name, path)));
+    for (name, path) in paths {
         let result = match name.value.strip_suffix('*') {
             Some(prefix) => JsonTemplate::parse(&path.value)
                 .map(|template| families.push((prefix.to_owned(), template))),
@@ -272,7 +281,11 @@ fn layout_names(layout: &Layout) -> Vec<String> {
             })
             .collect(),
         Layout::Regex(pattern) => pattern.names(),
-        Layout::Json { fields, .. } => fields.iter().map(|(name, _)| name.clone()).collect(),
+        Layout::Json { fields, .. } => {
+            let mut names: Vec<String> = fields.iter().map(|(name, _)| name.clone()).collect();
+            names.dedup();
+            names
+        }
         Layout::W3c { fields, columns } => {
             let named = columns
                 .iter()
@@ -370,7 +383,7 @@ fn compile_time(
             .map_or(&definition.layout.place, |format| &format.place);
         place
             .error(error, "this time format")
-            .help("use `clf`, `rfc3339`, `epoch` or a strftime text")
+            .help("use `clf`, `rfc3339`, `epoch`, `any` or a strftime text")
     })?;
     if let Some(search) = &time.search {
         let pattern = Pattern::compile(&search.value).map_err(|error| {
@@ -381,6 +394,9 @@ fn compile_time(
         })?;
         return Ok(Time::Search { pattern, format });
     }
+    if let Some(date) = &time.date {
+        return time_in_parts(time, date, layout, names);
+    }
     if let Some(field) = &time.field {
         unknown_field(field, layout, names).map_or(Ok(()), Err)?;
         return Ok(Time::Field {
@@ -389,7 +405,10 @@ fn compile_time(
         });
     }
     match (layout, known) {
-        (Layout::W3c { .. }, _) => Ok(Time::Columns),
+        (Layout::W3c { .. }, _) => Ok(Time::Parts {
+            date: "date".to_owned(),
+            time: "time".to_owned(),
+        }),
         (_, Some((name, _))) => Ok(Time::Field {
             name: (*name).to_owned(),
             format,
@@ -403,4 +422,29 @@ fn compile_time(
             )
             .help("name one with `[time] field = \"…\"`, or find it with `search`")),
     }
+}
+
+/// `[time] date` beside `field`: both as W3C's logs write them.
+fn time_in_parts(
+    time: &TimeDefinition,
+    date: &At<String>,
+    layout: &Layout,
+    names: &[String],
+) -> Result<Time, Diagnostic> {
+    let Some(field) = &time.field else {
+        let error = date.place.error("`date` without `field`", "half a time");
+        return Err(error.help("name the field of the time of day: `field = \"time\"`"));
+    };
+    if let Some(format) = &time.format {
+        let error = format.place.error("both `date` and `format`", "");
+        let help = "beside `date`, times are written `2024-11-15` and `19:45:51`, in UTC";
+        return Err(error.note(&date.place, "the date is here").help(help));
+    }
+    for name in [date, field] {
+        unknown_field(name, layout, names).map_or(Ok(()), Err)?;
+    }
+    Ok(Time::Parts {
+        date: date.value.clone(),
+        time: field.value.clone(),
+    })
 }

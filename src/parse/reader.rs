@@ -2,7 +2,7 @@
 
 use regex::bytes::CaptureLocations;
 
-use super::json::JsonLayout;
+use super::json::{JsonLayout, JsonPath, JsonTemplate};
 use super::layout;
 use super::pattern::Pattern;
 use super::time::{self, EventTime, TimeError, TimeFormat, Zone};
@@ -64,7 +64,7 @@ enum TimePlan {
         locations: CaptureLocations,
         format: TimeFormat,
     },
-    Columns {
+    Parts {
         date: usize,
         time: usize,
     },
@@ -94,18 +94,22 @@ impl Format {
                 locations: pattern.locations(),
                 format: format.clone(),
             },
-            Time::Columns => TimePlan::Columns {
-                date: slot("date"),
-                time: slot("time"),
+            Time::Parts { date, time } => TimePlan::Parts {
+                date: slot(date),
+                time: slot(time),
             },
         };
         let required = self.require.iter().map(|name| slot(name)).collect();
+        let plan = self.plan(&names);
         Reader {
-            plan: self.plan(&names),
             time,
             zone: zone.clone(),
             required,
-            spans: names.len(),
+            spans: match &plan {
+                Plan::Json(layout) => layout.width(),
+                _ => names.len(),
+            },
+            plan,
             last: LastTime {
                 text: [0; 26],
                 length: 0,
@@ -137,21 +141,8 @@ impl Format {
                 }
             }
             Layout::Json { fields, families } => {
-                let path = |name: &String| {
-                    let plain = fields
-                        .iter()
-                        .find(|(known, _)| known == name)
-                        .map(|(_, path)| path.clone());
-                    plain.unwrap_or_else(|| {
-                        let family = families
-                            .iter()
-                            .find(|(prefix, _)| name.starts_with(prefix.as_str()));
-                        let (prefix, template) = family.expect("only offered names are wanted");
-                        template.instantiate(name.get(prefix.len()..).unwrap_or_default())
-                    })
-                };
-                let paths: Vec<_> = names.iter().map(path).collect();
-                Plan::Json(JsonLayout::compile(&paths))
+                let paths = names.iter().map(|name| json_paths(name, fields, families));
+                Plan::Json(JsonLayout::of_choices(paths.collect()))
             }
             Layout::W3c { fields, columns } => {
                 Plan::W3c(W3cReader::new(names, fields, columns.as_deref()))
@@ -178,7 +169,7 @@ impl Format {
         let Layout::Json { families, .. } = &self.layout else {
             return Vec::new();
         };
-        let members = |(prefix, template): &(String, super::JsonTemplate)| {
+        let members = |(prefix, template): &(String, JsonTemplate)| {
             let names = template.expand(line).into_iter();
             names
                 .map(|(name, _)| format!("{prefix}{name}"))
@@ -186,6 +177,32 @@ impl Format {
         };
         families.iter().flat_map(members).collect()
     }
+}
+
+/// The ways to a field, in the order they are tried.
+fn json_paths(
+    name: &str,
+    fields: &[(String, JsonPath)],
+    families: &[(String, JsonTemplate)],
+) -> Vec<JsonPath> {
+    let own = fields.iter().filter(|(known, _)| known == name);
+    let own: Vec<_> = own.map(|(_, path)| path.clone()).collect();
+    if !own.is_empty() {
+        return own;
+    }
+    let mut matching = families
+        .iter()
+        .filter(|(prefix, _)| name.starts_with(prefix.as_str()))
+        .peekable();
+    let (family, _) = matching
+        .peek()
+        .copied()
+        .expect("only offered names are wanted");
+    let member = name.get(family.len()..).unwrap_or_default();
+    matching
+        .filter(|(prefix, _)| prefix == family)
+        .map(|(_, template)| template.instantiate(member))
+        .collect()
 }
 
 /// A variable that stands twice in a format gives its first value.
@@ -301,7 +318,7 @@ impl Reader {
                     format,
                 )
             }
-            TimePlan::Columns { date, time } => {
+            TimePlan::Parts { date, time } => {
                 return Ok((time::parse_w3c(span(*date)?, span(*time)?)?, false));
             }
         };

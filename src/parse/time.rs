@@ -66,12 +66,14 @@ pub enum TimeFormat {
     /// Seconds since 1970 with an optional fraction, or milli-, micro- or nanoseconds, told apart by
     /// magnitude: from 1e11, 1e14 and 1e17 on.
     Epoch,
+    /// Any of the three above, told by shape: a `/` or a `-` stands where a date has its first one.
+    Any,
     /// A strftime text as jiff understands it. Takes about five times as long as `Clf`.
     Strftime(String),
 }
 
 impl TimeFormat {
-    /// A format by its name, `clf`, `rfc3339` or `epoch`, or by a strftime text.
+    /// A format by its name, `clf`, `rfc3339`, `epoch` or `any`, or by a strftime text.
     ///
     /// # Errors
     /// A sentence that says why the text is no format, or why it cannot tell the minute.
@@ -80,9 +82,10 @@ impl TimeFormat {
             "clf" => Ok(TimeFormat::Clf),
             "rfc3339" => Ok(TimeFormat::Rfc3339),
             "epoch" => Ok(TimeFormat::Epoch),
+            "any" => Ok(TimeFormat::Any),
             _ if text.contains('%') => compile_strftime(text),
             _ => Err(format!(
-                "expected `clf`, `rfc3339`, `epoch` or a strftime text such as \
+                "expected `clf`, `rfc3339`, `epoch`, `any` or a strftime text such as \
                  `%Y-%m-%d %H:%M:%S`, found `{text}`"
             )),
         }
@@ -99,6 +102,11 @@ impl TimeFormat {
             TimeFormat::Clf => parse_clf(text).map(unambiguous),
             TimeFormat::Rfc3339 => parse_rfc3339(text, zone),
             TimeFormat::Epoch => parse_epoch(text).map(unambiguous),
+            TimeFormat::Any => match *text {
+                [_, _, b'/', ..] => parse_clf(text).map(unambiguous),
+                [_, _, _, _, b'-', ..] => parse_rfc3339(text, zone),
+                _ => parse_epoch(text).map(unambiguous),
+            },
             TimeFormat::Strftime(format) => parse_strftime(format, text, zone),
         }
     }
@@ -542,6 +550,24 @@ mod tests {
     }
 
     #[test]
+    fn any_time_is_told_by_its_shape() {
+        for text in [
+            "31/Oct/2013:09:06:42 +0200",
+            "2013-10-31T07:06:42Z",
+            "2013-10-31T07:06:42+0000",
+            "2013-10-31 07:06:42",
+            "1383203202",
+            "1383203202000",
+            "1383203202000000000",
+        ] {
+            assert_eq!(read("any", text).unwrap(), "2013-10-31T07:06:42Z", "{text}");
+        }
+        for text in ["", "-", "soon", "31/Oct", "2013-"] {
+            assert!(read("any", text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn leap_second_stays_in_its_minute() {
         assert_eq!(
             read("clf", "30/Jun/2015:23:59:60 +0000").unwrap(),
@@ -802,7 +828,7 @@ mod tests {
         #[test]
         fn no_text_panics(text: Vec<u8>, almost in "[0-9]{1,22}[-./:+TZ 0-9a-zA-Z]{0,30}") {
             let zone = Zone::named("Europe/Berlin").unwrap();
-            for format in ["clf", "rfc3339", "epoch", "%d/%b/%Y %T%.f %z", "%s"] {
+            for format in ["clf", "rfc3339", "epoch", "any", "%d/%b/%Y %T%.f %z", "%s"] {
                 let format = TimeFormat::compile(format).unwrap();
                 for text in [&text[..], almost.as_bytes()] {
                     if let Ok((time, _)) = format.parse(text, &zone) {

@@ -272,7 +272,8 @@ impl<'f> Variables<'f> {
     }
 }
 
-/// Names of nginx's log variables that need not be in every format.
+/// Names of nginx's log variables, of CDNs' own logs and of envelopes, that need not be in every
+/// format.
 fn is_known_elsewhere(name: &str) -> bool {
     const PREFIXES: [&str; 8] = [
         "http_",
@@ -284,8 +285,16 @@ fn is_known_elsewhere(name: &str) -> bool {
         "env_",
         "note_",
     ];
-    const NAMES: [&str; 28] = [
+    const NAMES: [&str; 36] = [
         "cdn",
+        "cache_status",
+        "edge_country",
+        "edge_pop",
+        "internal",
+        "is_edge",
+        "parent_ray_id",
+        "syslog_host",
+        "syslog_program",
         "remote_addr",
         "remote_user",
         "remote_ident",
