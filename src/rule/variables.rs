@@ -135,11 +135,8 @@ impl<'f> Variables<'f> {
         if let Some(value) = self.format.constant(name).map(str::to_owned) {
             return Some(self.add(format!("constant {name}"), |_| Variable::Constant(value)));
         }
-        if let Some(kind) = self.format.field(name) {
-            return Some(self.add(format!("field {name}"), |all| {
-                all.wanted.push(name.to_owned());
-                Variable::Field(all.wanted.len() - 1, kind)
-            }));
+        if self.format.field(name).is_some() {
+            return Some(self.field(name));
         }
         self.derivable(name)
     }
@@ -153,7 +150,7 @@ impl<'f> Variables<'f> {
                 return Some(self.request_part("server_protocol", "protocol", Variable::Protocol));
             }
             "request_uri" => {
-                return Some(self.request_part("request_uri", "target", Variable::Target));
+                return Some(self.target());
             }
             "path" => ("uri", Variable::Path as fn(VarId) -> Variable),
             "query" => ("args", Variable::Query as fn(VarId) -> Variable),
@@ -166,14 +163,20 @@ impl<'f> Variables<'f> {
         };
         let (direct, make) = part;
         if self.format.field(direct).is_some() {
-            return self.named(direct);
+            let direct = self.named(direct)?;
+            let target = self.target();
+            if self.is_never_present(target) {
+                return Some(direct);
+            }
+            let inside = self.add(format!("{name} {target}"), |_| make(target));
+            return Some(self.first(vec![direct, inside]));
         }
         // Apache's `%q` begins with its `?`.
         if name == "query" && self.format.field("query_string").is_some() {
             let text = self.named("query_string")?;
             return Some(self.add(format!("query {text}"), |_| Variable::Query(text)));
         }
-        let target = self.named("request_uri")?;
+        let target = self.target();
         Some(self.add(format!("{name} {target}"), |_| make(target)))
     }
 
@@ -200,16 +203,31 @@ impl<'f> Variables<'f> {
         self.add("absent".to_owned(), |_| Variable::Absent)
     }
 
-    /// A part of the request line, or the field that holds just this part.
+    fn target(&mut self) -> VarId {
+        self.request_part("request_uri", "target", Variable::Target)
+    }
+
+    /// A part of the request line, or the field that holds just this part. Lines of a format with
+    /// both may have either.
     fn request_part(&mut self, direct: &str, name: &str, make: fn(VarId) -> Variable) -> VarId {
+        let mut sources = Vec::new();
         if self.format.field(direct).is_some() {
-            return self.named(direct).expect("the format offers it");
+            sources.push(self.field(direct));
         }
-        if self.format.field("request").is_none() {
-            return self.absent();
+        if self.format.field("request").is_some() {
+            let request = self.field("request");
+            sources.push(self.add(format!("{name} {request}"), |_| make(request)));
         }
-        let request = self.named("request").expect("the format offers it");
-        self.add(format!("{name} {request}"), |_| make(request))
+        self.first(sources)
+    }
+
+    /// The entry for a field that the format offers.
+    fn field(&mut self, name: &str) -> VarId {
+        let kind = self.format.field(name).expect("the format offers it");
+        self.add(format!("field {name}"), |all| {
+            all.wanted.push(name.to_owned());
+            Variable::Field(all.wanted.len() - 1, kind)
+        })
     }
 
     fn host(&mut self) -> VarId {
@@ -218,7 +236,7 @@ impl<'f> Variables<'f> {
                 return self.named(direct).expect("the format offers it");
             }
         }
-        let target = self.named("request_uri").expect("derivable");
+        let target = self.target();
         self.add(format!("authority {target}"), |_| {
             Variable::Authority(target)
         })
