@@ -57,9 +57,18 @@ pub struct ParserArgs {
     /// places when not given
     #[arg(long, value_name = "FILE")]
     pub geoip: Vec<PathBuf>,
-    /// Proxies whose X-Forwarded-For is believed: CIDRs, addresses, `private`, or files of CIDRs
-    #[arg(long, value_name = "CIDR|private|FILE,…", value_delimiter = ',')]
+    /// Proxies whose X-Forwarded-For is believed: CIDRs, addresses, `private`, `providers`, or files
+    /// of CIDRs
+    #[arg(
+        long,
+        value_name = "CIDR|private|providers|FILE,…",
+        value_delimiter = ','
+    )]
     pub trusted_proxies: Vec<String>,
+    /// Ranges of a provider, to tell it by its addresses: a file with CIDRs, or the JSON that it
+    /// publishes (may be repeated)
+    #[arg(long, value_name = "NAME=FILE")]
+    pub provider_ranges: Vec<String>,
     /// Zone of times without one, and of the times shown
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub timezone: String,

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::settings::{Given, Settings, Variable};
+use super::settings::{Given, ProviderFile, Settings, Variable};
 use crate::cli::ParserArgs;
 use crate::definition::{At, Catalog, MetricDefinition, RuleSetDefinition, Var};
 use crate::diagnostic::{Diagnostic, Place, similar};
-use crate::geo::{AddressSet, GeoCache, GeoDatabase, GeoDatabases, standard_places};
+use crate::geo::{
+    AddressSet, GeoCache, GeoDatabase, GeoDatabases, Providers, Trust, standard_places,
+};
 use crate::metrics::Metric;
 use crate::parse::{Format, Zone};
 use crate::rule::{Environment, Evaluator, RuleSource, Rules, register};
@@ -22,7 +24,7 @@ pub(super) struct Engine {
     pub(super) vars: BTreeMap<String, Var>,
     pub(super) rules: Vec<At<String>>,
     pub(super) zone: Zone,
-    pub(super) trusted: Arc<AddressSet>,
+    pub(super) trusted: Arc<Trust>,
     pub(super) geo: Arc<GeoDatabases>,
     /// Databases in use whose files are bad, with what is wrong.
     pub(super) stale: Vec<(PathBuf, String)>,
@@ -38,11 +40,7 @@ pub(super) struct Compiled {
 
 impl Compiled {
     /// An evaluator of the rules, for one worker.
-    pub(super) fn evaluator(
-        &self,
-        trusted: &Arc<AddressSet>,
-        geo: &Arc<GeoDatabases>,
-    ) -> Evaluator {
+    pub(super) fn evaluator(&self, trusted: &Arc<Trust>, geo: &Arc<GeoDatabases>) -> Evaluator {
         let environment = Environment {
             trusted: Arc::clone(trusted),
             file_labels: Vec::new(),
@@ -94,7 +92,11 @@ impl Engine {
         let zone = Zone::named(&settings.timezone.value).map_err(|error| {
             mistakes.push(settings.timezone.place.error(error, "not a zone"));
         });
-        let trusted = trusted_proxies(&settings.proxies, &mut mistakes);
+        let providers = provider_ranges(&settings.providers, &mut mistakes);
+        let trusted = Trust {
+            proxies: trusted_proxies(&settings.proxies, &providers, &mut mistakes),
+            providers,
+        };
         let geo = geo_databases(&settings.databases, &settings.held, &mut mistakes);
         match zone {
             Ok(zone) if mistakes.is_empty() => Ok(Engine {
@@ -401,15 +403,60 @@ fn variable(given: &Variable, catalog: &Catalog) -> Result<Var, Diagnostic> {
     }
 }
 
-/// CIDRs, `private`, or files of CIDRs.
-fn trusted_proxies(entries: &[At<String>], mistakes: &mut Vec<Diagnostic>) -> AddressSet {
+/// The ranges of each provider, from their files.
+fn provider_ranges(files: &[ProviderFile], mistakes: &mut Vec<Diagnostic>) -> Providers {
+    let mut providers = Providers::default();
+    for ProviderFile { name, file } in files {
+        let legal =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
+        if name.value.is_empty() || name.value.len() > 64 || !name.value.bytes().all(legal) {
+            let message = format!("`{}` is no name of a provider", name.value.escape_debug());
+            let error = name.place.error(message, "not a name");
+            mistakes.push(error.help(
+                "1 to 64 of `a-z`, `0-9`, `_`, `-` and `.`, as the rules write it: `fastly`",
+            ));
+            continue;
+        }
+        match std::fs::read_to_string(&file.value) {
+            Err(error) => mistakes.push(
+                file.place
+                    .error(format!("cannot read this file: {error}"), "unreadable"),
+            ),
+            Ok(text) => {
+                let wrong = providers
+                    .add_text(&name.value, &text)
+                    .err()
+                    .unwrap_or_default();
+                mistakes.extend(
+                    wrong
+                        .iter()
+                        .map(|error| file.place.error(error.to_string(), "in this file")),
+                );
+            }
+        }
+    }
+    providers
+}
+
+/// CIDRs, `private`, `providers`, or files of CIDRs.
+fn trusted_proxies(
+    entries: &[At<String>],
+    providers: &Providers,
+    mistakes: &mut Vec<Diagnostic>,
+) -> AddressSet {
     let mut set = AddressSet::default();
     for At {
         value: entry,
         place,
     } in entries
     {
-        if let Ok(more) = AddressSet::parse([entry.as_str()]) {
+        if entry == "providers" {
+            if providers.is_empty() {
+                let error = place.error("`providers` without ranges of any", "nobody is known");
+                mistakes.push(error.help("--provider-ranges fastly=FILE, or `fastly = \"FILE\"` under [providers] in beacontail.toml"));
+            }
+            set.extend(&providers.all());
+        } else if let Ok(more) = AddressSet::parse([entry.as_str()]) {
             set.extend(&more);
         } else if !Path::new(entry).exists() {
             let error = place.error(
@@ -417,7 +464,7 @@ fn trusted_proxies(entries: &[At<String>], mistakes: &mut Vec<Diagnostic>) -> Ad
                 "not understood",
             );
             mistakes.push(error.help(
-                "write 203.0.113.0/24, `private`, or the path of a file with one CIDR a line",
+                "write 203.0.113.0/24, `private`, `providers`, or the path of a file with one CIDR a line",
             ));
         } else {
             match std::fs::read_to_string(entry) {

@@ -281,7 +281,7 @@ impl<'e> Explainer<'e> {
         for walk in self.evaluator.clients(line, &self.spans) {
             writeln!(out, "\nclient, from the right")?;
             let sources: Vec<Option<&[u8]>> = walk.sources.iter().map(Option::as_deref).collect();
-            for step in walk_steps(&sources, &self.engine.trusted) {
+            for step in walk_steps(&sources, &self.engine.trusted.proxies) {
                 let text = shown(&String::from_utf8_lossy(step.text), raw);
                 writeln!(out, "  {}  {}", Untrusted(&text), step.verdict)?;
             }

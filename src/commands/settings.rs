@@ -24,10 +24,18 @@ pub(super) struct Settings {
     pub(super) databases: Vec<At<PathBuf>>,
     /// Databases in use, which stay so where their files are bad.
     pub(super) held: Arc<GeoDatabases>,
-    /// CIDRs, `private`, or files of CIDRs.
+    /// CIDRs, `private`, `providers`, or files of CIDRs.
     pub(super) proxies: Vec<At<String>>,
+    /// Files with the ranges of providers.
+    pub(super) providers: Vec<ProviderFile>,
     /// Zone of times without one.
     pub(super) timezone: At<String>,
+}
+
+/// A file with ranges of a provider.
+pub(super) struct ProviderFile {
+    pub(super) name: At<String>,
+    pub(super) file: At<PathBuf>,
 }
 
 /// A variable as it was given.
@@ -49,14 +57,12 @@ impl Settings {
     /// Those of the command line.
     ///
     /// # Errors
-    /// A variable that is not NAME=VALUE.
+    /// A variable that is not NAME=VALUE, ranges that are not NAME=FILE.
     pub(super) fn of_arguments(args: &ParserArgs) -> Result<Settings, Vec<Diagnostic>> {
-        let (vars, mistakes): (Vec<_>, Vec<_>) = args
-            .var
-            .iter()
-            .map(|text| variable(text))
-            .partition(Result::is_ok);
-        let mistakes: Vec<Diagnostic> = mistakes.into_iter().filter_map(Result::err).collect();
+        let mut mistakes = Vec::new();
+        let vars = good(args.var.iter().map(|text| variable(text)), &mut mistakes);
+        let files = args.provider_ranges.iter().map(|text| provider_file(text));
+        let providers = good(files, &mut mistakes);
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -72,7 +78,8 @@ impl Settings {
         });
         Ok(Settings {
             parsers: args.parsers.clone(),
-            vars: vars.into_iter().filter_map(Result::ok).collect(),
+            vars,
+            providers,
             rules: args.rules.iter().map(given("--rules")).collect(),
             databases: databases.collect(),
             held: Arc::default(),
@@ -104,6 +111,12 @@ impl Settings {
             },
             place: entry.place.clone(),
         });
+        let providers = config.providers.iter().flat_map(|(name, files)| {
+            files.iter().map(|file| ProviderFile {
+                name: name.clone(),
+                file: file.clone(),
+            })
+        });
         let zone = &config.agent.timezone;
         Settings {
             parsers: config
@@ -116,12 +129,42 @@ impl Settings {
             databases: config.geoip.databases.clone(),
             held: Arc::clone(held),
             proxies: proxies.collect(),
+            providers: providers.collect(),
             timezone: At {
                 value: zone.value.iana_name().unwrap_or("UTC").to_owned(),
                 place: zone.place.clone(),
             },
         }
     }
+}
+
+/// What is right; the rest goes to `mistakes`.
+fn good<T>(
+    given: impl Iterator<Item = Result<T, Diagnostic>>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Vec<T> {
+    given
+        .filter_map(|one| one.map_err(|mistake| mistakes.push(mistake)).ok())
+        .collect()
+}
+
+fn provider_file(text: &str) -> Result<ProviderFile, Diagnostic> {
+    let place = Place::argument("--provider-ranges", text);
+    let Some((name, file)) = text.split_once('=').filter(|(_, file)| !file.is_empty()) else {
+        return Err(place
+            .error("expected NAME=FILE", "no file")
+            .help("--provider-ranges fastly=/etc/beacontail/fastly.cidr"));
+    };
+    Ok(ProviderFile {
+        name: At {
+            value: name.to_owned(),
+            place: place.clone(),
+        },
+        file: At {
+            value: PathBuf::from(file),
+            place,
+        },
+    })
 }
 
 fn variable(text: &str) -> Result<Variable, Diagnostic> {

@@ -35,6 +35,7 @@ impl Config {
             store,
             http,
             geoip,
+            providers,
             limits,
             vars,
             logs,
@@ -59,6 +60,12 @@ impl Config {
             trusted_proxies,
         } = geoip;
         lines.put("geoip", (values(databases), values(trusted_proxies)));
+        let mut files: Vec<_> = providers
+            .iter()
+            .map(|(name, files)| (&name.value, values(files)))
+            .collect();
+        files.sort();
+        lines.put("providers", files);
         let LimitsConfig {
             series_per_metric,
             line_bytes,

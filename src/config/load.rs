@@ -68,6 +68,7 @@ impl Config {
             parsers: reading.paths(&mut root, "parsers"),
             http: http(&mut root, &mut reading),
             geoip: geoip(&mut root, &mut reading),
+            providers: reading.path_pairs(&mut root, "providers"),
             limits: limits(&mut root, &mut reading),
             vars: reading.var_pairs(&mut root, "vars"),
             logs: logs::logs(&mut root, &mut reading),

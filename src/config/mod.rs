@@ -54,6 +54,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// `[geoip]`
     pub geoip: GeoConfig,
+    /// `[providers]`: ranges that tell a provider by its addresses; may be empty.
+    pub providers: Vec<ProviderFiles>,
     /// `[limits]`
     pub limits: LimitsConfig,
     /// `[vars]`: values for the variables of rule sets, in file order.
@@ -122,10 +124,13 @@ pub struct GeoConfig {
     pub trusted_proxies: Vec<At<ProxyEntry>>,
 }
 
+/// A key of `[providers]`: files with the ranges of a provider, absolute.
+pub type ProviderFiles = (At<String>, Vec<At<PathBuf>>);
+
 /// One entry of `trusted_proxies`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyEntry {
-    /// An address, a network, or the word `private`.
+    /// An address, a network, or one of the words `private` and `providers`.
     Network(Text),
     /// A file with such entries, absolute.
     File(PathBuf),

@@ -148,6 +148,27 @@ impl<'r> Reading<'r> {
         })
     }
 
+    /// The user's keys with a path or a list of paths each.
+    pub(super) fn path_pairs(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+    ) -> Vec<super::ProviderFiles> {
+        let (host, environment) = (self.environment.host.clone(), self.environment);
+        let pairs = table.pairs(&mut self.reader, key, |item, reader| {
+            Some(At {
+                value: texts(item, &host, environment, reader),
+                place: item.place(reader),
+            })
+        });
+        let absolute =
+            |files: Vec<At<Text>>| files.iter().map(|file| self.absolute(file)).collect();
+        let pairs = pairs.into_iter();
+        pairs
+            .map(|(name, files)| (name, absolute(files.value)))
+            .collect()
+    }
+
     /// The user's keys with a text each.
     pub(super) fn text_pairs(
         &mut self,

@@ -43,6 +43,7 @@ impl Config {
                 databases: Vec::new(),
                 trusted_proxies: Vec::new(),
             },
+            providers: Vec::new(),
             limits: LimitsConfig::default(),
             vars: Vec::new(),
             logs,

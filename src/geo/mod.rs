@@ -1,7 +1,8 @@
 //! Where a request came from: the client's address and the place of that address.
 //!
-//! Three steps, each usable alone: `address` reads one address the way logs write it and masks
+//! Four steps, each usable alone: `address` reads one address the way logs write it and masks
 //! addresses before people see them; `proxies` walks the hops of a request to its client;
+//! `providers` tells whose an address is by the ranges that CDNs publish;
 //! `database` answers country, continent, city and network of an address from MaxMind files,
 //! and `cache` makes repeated answers cheap.
 //!
@@ -17,6 +18,7 @@ mod cache;
 mod database;
 #[cfg(test)]
 pub(crate) mod made;
+mod providers;
 mod proxies;
 mod standard;
 mod tree;
@@ -24,6 +26,7 @@ mod tree;
 pub use address::{Masked, mask, mask_addresses, parse_address, special};
 pub use cache::{GeoCache, Places, TextId};
 pub use database::{GeoDatabase, GeoDatabases, GeoError, Place, SIZE_LIMIT};
+pub use providers::{ClientHeader, Providers, RangesError, Trust};
 pub use proxies::{
     AddressEntryError, AddressListError, AddressSet, Step, Verdict, client, walk_steps,
 };

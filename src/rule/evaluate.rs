@@ -14,15 +14,15 @@ use super::memo::{Key, Memo};
 use super::value::{Line, Moment, State, Value};
 use super::variables::Variable;
 use super::{Amount, Factor, Group, Input, Label, Labelling, Matcher, Near, Number, Rules};
-use crate::geo::{AddressSet, GeoCache};
+use crate::geo::{GeoCache, Trust};
 use crate::metrics::{Decimal, Dictionary, Table};
 use crate::record::Span;
 
 /// What rules need to know beside the line.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    /// Proxies whose word about the client is taken.
-    pub trusted: Arc<AddressSet>,
+    /// Whose word about the client is taken, and whose addresses are known.
+    pub trusted: Arc<Trust>,
     /// Values of the labels taken from the file's path.
     pub file_labels: Vec<Vec<u8>>,
 }

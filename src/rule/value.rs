@@ -338,7 +338,7 @@ impl State {
             *text = plain(line, &self.scratch, value).filter(|text| !text.is_empty());
         }
         let texts = texts.get(..sources.len()).unwrap_or_default();
-        let found = client(texts, &self.environment.trusted);
+        let found = client(texts, &self.environment.trusted.proxies);
         match (found, self.addresses.get_mut(id), u32::try_from(id)) {
             (Some(address), Some(place), Ok(id)) => {
                 *place = address;

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use beacontail::definition::Catalog;
-use beacontail::geo::{AddressSet, GeoCache, GeoDatabases};
+use beacontail::geo::{AddressSet, GeoCache, GeoDatabases, Trust};
 use beacontail::parse::{Format, Zone};
 use beacontail::pipeline::{Counter, Pipeline, TimeRange, Windows};
 use beacontail::rule::{Environment, Evaluator, RuleSource, Rules, register};
@@ -91,7 +91,10 @@ fn pipeline(parser: &str, sets: &[&str]) -> Pipeline<Minutes> {
     let mut rules = Rules::compile(&source, &format, &mut metrics).expect("shipped");
     rules.number(&Arc::new(metrics));
     let environment = Environment {
-        trusted: Arc::new(AddressSet::parse(["private", "203.0.113.0/24"]).expect("addresses")),
+        trusted: Arc::new(Trust {
+            proxies: AddressSet::parse(["private", "203.0.113.0/24"]).expect("addresses"),
+            ..Trust::default()
+        }),
         file_labels: Vec::new(),
     };
     let reader = format.reader(&rules.wanted, &Zone::utc());

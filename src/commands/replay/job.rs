@@ -10,7 +10,7 @@ use super::runs::Runs;
 use crate::commands::detect::Fit;
 use crate::commands::engine::Compiled;
 use crate::commands::times::Steps;
-use crate::geo::{AddressSet, GeoDatabases};
+use crate::geo::{GeoDatabases, Trust};
 use crate::metrics::Metric;
 use crate::parse::{Reader, Zone};
 use crate::pipeline::TimeRange;
@@ -56,7 +56,7 @@ pub(super) struct Job {
     pub(super) compiled: Vec<Compiled>,
     pub(super) metrics: Arc<Vec<Metric>>,
     pub(super) geo: Arc<GeoDatabases>,
-    pub(super) trusted: Arc<AddressSet>,
+    pub(super) trusted: Arc<Trust>,
     pub(super) zone: Zone,
     pub(super) range: TimeRange,
     pub(super) steps: Steps,

@@ -70,7 +70,7 @@ struct Findings {
 }
 
 impl Findings {
-    /// Databases and address lists are where the agent runs, not where its configuration is checked.
+    /// Databases, address lists and ranges are where the agent runs, not where its configuration is checked.
     fn leave_out(&mut self, config: &mut Config) {
         let mut is_here = |path: &Path, place: &Place| {
             let here = path.exists();
@@ -87,6 +87,13 @@ impl Findings {
             ProxyEntry::File(path) => is_here(path, &entry.place),
             ProxyEntry::Network(_) => true,
         });
+        for (_, files) in &mut config.providers {
+            files.retain(|at| is_here(&at.value, &at.place));
+        }
+        if config.providers.iter().all(|(_, files)| files.is_empty()) {
+            let all = |entry: &ProxyEntry| matches!(entry, ProxyEntry::Network(text) if text.as_str() == "providers");
+            geo.trusted_proxies.retain(|entry| !all(&entry.value));
+        }
     }
 
     fn surroundings(&mut self, prepared: &Prepared, person: Option<&Person>) {
@@ -112,6 +119,7 @@ impl Findings {
         let web = config.http.web_config.iter();
         let paths = geo
             .chain(&config.parsers)
+            .chain(config.providers.iter().flat_map(|(_, files)| files))
             .chain(web)
             .map(|at| (&at.value, &at.place))
             .chain(proxies);

@@ -11,7 +11,7 @@ use crate::commands::settings::Settings;
 use crate::config::{Config, LogConfig, LogInput, Text};
 use crate::definition::{At, RuleSetDefinition};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::geo::{AddressSet, GeoDatabases};
+use crate::geo::{GeoDatabases, Trust};
 use crate::http;
 use crate::metrics::{Metric, MetricType};
 use crate::parse::Zone;
@@ -29,7 +29,7 @@ pub(in crate::commands) struct Prepared {
     pub(in crate::commands) metrics: Vec<MetricPlan>,
     /// How many of `metrics` are the rules'.
     pub(in crate::commands) ruled: usize,
-    pub(in crate::commands) trusted: Arc<AddressSet>,
+    pub(in crate::commands) trusted: Arc<Trust>,
     pub(in crate::commands) geo: Arc<GeoDatabases>,
     /// Databases in use whose files are bad, with what is wrong.
     pub(in crate::commands) stale: Vec<(PathBuf, String)>,
@@ -380,7 +380,7 @@ fn with_labels(metric: &Metric, logs: &[&LogConfig], labels: &[String], limit: u
     metric
 }
 
-/// Files whose change calls for preparing anew: geo databases and lists of proxies.
+/// Files whose change calls for preparing anew: geo databases, lists of proxies, ranges of providers.
 pub(in crate::commands) fn watched_files(config: &Config) -> Vec<PathBuf> {
     let proxies = config
         .geoip
@@ -391,8 +391,11 @@ pub(in crate::commands) fn watched_files(config: &Config) -> Vec<PathBuf> {
             crate::config::ProxyEntry::Network(_) => None,
         });
     let databases = config.geoip.databases.iter().map(|path| path.value.clone());
+    let providers = config.providers.iter().flat_map(|(_, files)| files);
+    let providers = providers.map(|path| path.value.clone());
     databases
         .chain(proxies)
+        .chain(providers)
         .chain(crate::geo::standard_places())
         .collect()
 }
