@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::fields::{FieldReader, LineFields, NoFields};
 use crate::definition::{At, FormatExample, RuleExample, RuleSetDefinition};
 use crate::diagnostic::{Diagnostic, Untrusted};
-use crate::geo::GeoCache;
+use crate::geo::{AddressSet, GeoCache, Trust};
 use crate::metrics::Metric;
 use crate::metrics::run::Merge;
 use crate::metrics::series::labels_of;
@@ -196,11 +196,11 @@ fn rule_example(
     rules.number(&Arc::new(metrics));
     let (line, spans) = given_line(&rules, example);
     let metrics = Arc::clone(&rules.layout.metrics);
-    let mut evaluator = Evaluator::new(
-        Arc::new(rules),
-        Environment::default(),
-        GeoCache::new(Arc::default()),
-    );
+    let environment = match presumed(example) {
+        Ok(environment) => environment,
+        Err(mistakes) => return mistakes,
+    };
+    let mut evaluator = Evaluator::new(Arc::new(rules), environment, GeoCache::new(Arc::default()));
     let mut table = crate::metrics::Table::new(Arc::clone(&evaluator.rules().layout));
     table.select(0);
     let moment = Moment {
@@ -239,6 +239,27 @@ fn rule_example(
         );
     }
     failures
+}
+
+/// The ranges that an example presumes.
+fn presumed(example: &RuleExample) -> Result<Environment, Vec<Diagnostic>> {
+    let (mut trusted, mut mistakes) = (Trust::default(), Vec::new());
+    for (name, At { value, place }) in &example.ranges {
+        match AddressSet::parse([value.as_str()]) {
+            Ok(set) => trusted.providers.add(&name.value, &set),
+            Err(errors) => {
+                let wrong = errors.iter();
+                mistakes.extend(wrong.map(|error| place.error(error.to_string(), "")));
+            }
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    Ok(Environment {
+        trusted: Arc::new(trusted),
+        ..Environment::default()
+    })
 }
 
 fn list(counted: &BTreeMap<String, String>) -> String {

@@ -285,6 +285,9 @@ impl<'e> Explainer<'e> {
                 let text = shown(&String::from_utf8_lossy(step.text), raw);
                 writeln!(out, "  {}  {}", Untrusted(&text), step.verdict)?;
             }
+            if let Some(header) = walk.told_by {
+                writeln!(out, "  {header}  believed")?;
+            }
             let Some(address) = walk.answer else {
                 writeln!(out, "  the client is not known")?;
                 continue;

@@ -27,6 +27,9 @@ const TYPES: [(&str, MetricType); 3] = [
 /// A key and its value.
 type Pair = (At<String>, At<String>);
 
+/// What values become.
+type Mapped = Vec<(String, At<String>)>;
+
 /// Where the files stand that a rule file names.
 pub(super) struct Folder<'f> {
     /// The folder of the rule file.
@@ -128,6 +131,8 @@ fn field_source(
         client(&mut table, reader)
     } else if table.has("geoip") {
         geo(&mut table, reader)
+    } else if table.has("provider_of") {
+        provider(&mut table, reader)
     } else {
         Some(FieldSource::Derive(Box::new(derivation(
             &mut table, reader, folder,
@@ -161,6 +166,17 @@ fn geo(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<FieldSource> {
     })
 }
 
+fn provider(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<FieldSource> {
+    let of = table.text(reader, "provider_of");
+    let other_than = table.text(reader, "other_than");
+    let none = table.text(reader, "none");
+    Some(FieldSource::Provider {
+        of: of?,
+        other_than,
+        none,
+    })
+}
+
 fn derivation(
     table: &mut Table<'_>,
     reader: &mut Reader<'_>,
@@ -168,9 +184,10 @@ fn derivation(
 ) -> Derivation {
     if !table.has("from") {
         let missing = Diagnostic::new("missing key `from`");
-        let help = "or `client_addr`, or `geoip` with `of`";
+        let help = "or `client_addr`, or `geoip` with `of`, or `provider_of`";
         table.missing("from", missing.help(help));
     }
+    let (map, map_file) = map(table, reader, folder);
     let derivation = Derivation {
         from: table.text_or_texts(reader, "from"),
         regex: table.text(reader, "regex"),
@@ -178,13 +195,14 @@ fn derivation(
             .take("lowercase")
             .and_then(|item| item.boolean(reader))
             .unwrap_or(false),
-        map: map(table, reader, folder),
+        map,
+        map_file,
         values: table.take("values").and_then(|item| values(&item, reader)),
         other: table.text(reader, "other"),
         empty: table.text(reader, "empty"),
     };
     // They belong to the other kinds of fields; naming them makes them known to the help.
-    table.known(&["client_addr", "geoip"]);
+    table.known(&["client_addr", "geoip", "provider_of"]);
     derivation
 }
 
@@ -213,7 +231,7 @@ fn map(
     table: &mut Table<'_>,
     reader: &mut Reader<'_>,
     folder: Option<&Folder<'_>>,
-) -> Vec<(String, At<String>)> {
+) -> (Mapped, Option<At<String>>) {
     let written = table.take("map");
     let file = table.take("map_file");
     if let (Some(map), Some(file)) = (&written, &file) {
@@ -225,23 +243,19 @@ fn map(
     }
     if let Some(map) = written {
         let pairs = map.pairs(reader, |item, reader| item.text(reader));
-        return pairs
-            .into_iter()
-            .map(|(key, value)| (key.value, value))
-            .collect();
+        let pairs = pairs.into_iter();
+        return (pairs.map(|(key, value)| (key.value, value)).collect(), None);
     }
     let Some(name) = file.and_then(|item| item.text(reader)) else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
-    match map_file(&name, folder) {
-        Ok(pairs) => pairs,
-        Err(mistakes) => {
-            mistakes
-                .into_iter()
-                .for_each(|mistake| reader.report(mistake));
-            Vec::new()
-        }
-    }
+    let pairs = map_file(&name, folder).unwrap_or_else(|mistakes| {
+        mistakes
+            .into_iter()
+            .for_each(|mistake| reader.report(mistake));
+        Vec::new()
+    });
+    (pairs, Some(name))
 }
 
 /// Reads `key value` lines; the first run of blanks parts them, `#` begins a comment line.
@@ -327,6 +341,11 @@ fn map_line(
         let place = part(0, line).place;
         return Err(place.error("expected a key and a value", "no value in this line"));
     };
+    if key.starts_with('*') && !key.starts_with("*.") {
+        let place = part(0, key).place;
+        let error = place.error("a star that no dot follows", "not a name");
+        return Err(error.help("`*.example.com` stands for all names below example.com"));
+    }
     let value = value.trim_start();
     Ok(Some((part(0, key), part(line.len() - value.len(), value))))
 }
@@ -410,9 +429,24 @@ fn limit(item: &Item<'_>, reader: &mut Reader<'_>) -> Option<At<usize>> {
     item.integer(reader, "a number of series")
 }
 
+/// Networks, one or a list behind each provider's name.
+fn ranges(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<Pair> {
+    let lists = table.pairs(reader, "ranges", |item, reader| {
+        let value = item.text_or_texts(reader);
+        let place = item.place(reader);
+        Some(At { value, place })
+    });
+    let each = |(name, list): (At<String>, At<Vec<At<String>>>)| {
+        let networks = list.value.into_iter();
+        networks.map(move |network| (name.clone(), network))
+    };
+    lists.into_iter().flat_map(each).collect()
+}
+
 fn example(mut table: Table<'_>, reader: &mut Reader<'_>) -> RuleExample {
     let example = RuleExample {
         place: table.place.clone(),
+        ranges: ranges(&mut table, reader),
         fields: table.pairs(reader, "fields", |item, reader| {
             item.text_or_decimal(reader)
         }),
@@ -598,6 +632,24 @@ error: cannot read `rules/no.map`: entity not found
     }
 
     #[test]
+    fn stars_of_a_map_file_stand_before_a_dot() {
+        let text = "fields.a = { from = 'b', map_file = 'hosts.map' }\n";
+        let map = "# hosts\n*.example.com\tfastly\n*example.org  akamai\n";
+        assert_eq!(
+            render(&read_with(text, map).unwrap_err(), false),
+            "\
+error: a star that no dot follows
+ --> rules/hosts.map:3:1
+  |
+3 | *example.org  akamai
+  | ^^^^^^^^^^^^ not a name
+  |
+  = help: `*.example.com` stands for all names below example.com
+",
+        );
+    }
+
+    #[test]
     fn shipped_rule_set_has_no_map_file() {
         let source = SourceText::new("x", "fields.a = { from = 'b', map_file = 'hosts.map' }");
         let mistakes = rule_set(&source, "x", None).unwrap_err();
@@ -680,7 +732,7 @@ error: missing key `from`
 7 | s = { lowercase = true }
   |     ^^^^^^^^^^^^^^^^^^^^ in this field
   |
-  = help: or `client_addr`, or `geoip` with `of`
+  = help: or `client_addr`, or `geoip` with `of`, or `provider_of`
 
 error: no source for the client's address
  --> rules/x.toml:8:21

@@ -220,6 +220,15 @@ pub enum FieldSource {
         /// Value when the address or its place is not known.
         empty: Option<At<String>>,
     },
+    /// `provider_of = FIELD`: the provider in whose ranges an address lies.
+    Provider {
+        /// The field that holds the address.
+        of: At<String>,
+        /// The field that claims a provider; there is a value only where the address contradicts it.
+        other_than: Option<At<String>>,
+        /// Value of a public address in nobody's ranges.
+        none: Option<At<String>>,
+    },
 }
 
 /// The steps of a derived field, in the order they are taken.
@@ -233,6 +242,8 @@ pub struct Derivation {
     pub lowercase: bool,
     /// Exact value to value.
     pub map: Vec<(String, At<String>)>,
+    /// The file, as it was named, that `map` was read from.
+    pub map_file: Option<At<String>>,
     /// The declared values; `$name` for a list variable.
     pub values: Option<At<Var>>,
     /// Stands for every value that is not declared.
@@ -295,6 +306,8 @@ pub enum Weight {
 pub struct RuleExample {
     /// Where the example begins.
     pub place: Place,
+    /// Networks that the example presumes to be a provider's, each behind the provider's name.
+    pub ranges: Vec<(At<String>, At<String>)>,
     /// Field values to start from.
     pub fields: Vec<(At<String>, At<String>)>,
     /// `metric{label="value"}` and what the record adds to it; every series fed must be named.

@@ -3,7 +3,9 @@
 //! A daemon keeps a metric's totals over restarts, reloads and upgrades as long as the metric means the
 //! same. The digest covers everything that decides what is counted: the metric's matchers, labels,
 //! value and buckets, every derived field it leads to, and the values of the variables in them.
-//! It leaves out what only shows: help texts, Graphite paths, limits, comments, the order of files.
+//! It leaves out what only shows: help texts, Graphite paths, limits, comments, the order of files;
+//! and knowledge that changes by itself: geo databases, lists of addresses, what a `map_file` holds (its
+//! name takes part, a `map` in the rule file does whole).
 //!
 //! It errs to one side: a definition that is written differently and means the same has another
 //! digest, so its counts start at 0. The other way about, two meanings never share one.
@@ -109,6 +111,15 @@ impl Text {
                 self.texts("geo", [place, of]);
                 self.texts("empty", empty);
             }
+            FieldSource::Provider {
+                of,
+                other_than,
+                none,
+            } => {
+                self.texts("provider_of", [of]);
+                self.texts("other_than", other_than);
+                self.texts("none", none);
+            }
         }
     }
 
@@ -116,7 +127,9 @@ impl Text {
         self.texts("from", &derivation.from);
         self.texts("regex", &derivation.regex);
         self.item("lowercase", if derivation.lowercase { "yes" } else { "no" });
-        for (from, to) in &derivation.map {
+        self.texts("map_file", &derivation.map_file);
+        let written = derivation.map.iter();
+        for (from, to) in written.filter(|_| derivation.map_file.is_none()) {
             self.item("map", &format!("{from:?} {:?}", to.value));
         }
         if let Some(values) = &derivation.values {
@@ -220,5 +233,30 @@ mod tests {
         assert_ne!(near, digest_of(SEED, "beacons_total", &[]));
         let changed = SEED.replace(".*gif", ".*png");
         assert_ne!(digest_of(&changed, "beacon_near_misses_total", &[]), near);
+    }
+
+    #[test]
+    fn what_a_map_file_holds_leaves_the_digest_alone_and_its_name_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("rules")).unwrap();
+        let digest_with = |file: &str, map: &str| {
+            let text = SEED.replace("lowercase = true", &format!("map_file = \"{file}\""));
+            assert_ne!(text, SEED);
+            std::fs::write(folder.path().join("rules/seed.toml"), text).unwrap();
+            std::fs::write(folder.path().join("rules").join(file), map).unwrap();
+            let (catalog, mistakes) = Catalog::open(&[folder.path().to_path_buf()]);
+            assert!(mistakes.is_empty(), "{mistakes:?}");
+            let source = RuleSource {
+                sets: vec![&catalog.rule_set("seed").unwrap().definition],
+                overrides: &BTreeMap::new(),
+                only: &[],
+                by: None,
+                file_labels: &[],
+            };
+            digest(&source, "beacons_total")
+        };
+        let first = digest_with("hosts.tsv", "a fastly\n");
+        assert_eq!(digest_with("hosts.tsv", "a fastly\nb akamai\n"), first);
+        assert_ne!(digest_with("nodes.tsv", "a fastly\n"), first);
     }
 }

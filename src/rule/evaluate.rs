@@ -37,8 +37,10 @@ pub struct Evaluator {
 /// A client walk, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walk {
-    /// What each source held, the peer last; `None` when absent.
+    /// What each list of hops held, the peer last; `None` when absent.
     pub sources: Vec<Option<Vec<u8>>>,
+    /// The field of the header that named the client, when one was believed.
+    pub told_by: Option<&'static str>,
     /// The client; `None` when it is not known.
     pub answer: Option<IpAddr>,
 }
@@ -172,17 +174,19 @@ impl Evaluator {
                 continue;
             };
             let mut hops = Vec::new();
-            for source in sources {
+            for source in &sources.lists {
                 let value = state.value(line, *source);
                 let text = state.text(line, value).to_vec();
                 hops.push((!text.is_empty()).then_some(text));
             }
+            let told = state.told(line, sources);
             let answer = match state.value(line, id) {
                 Value::Address(id) => state.addresses.get(id as usize).copied(),
                 _ => None,
             };
             found.push(Walk {
                 sources: hops,
+                told_by: told.map(|(header, _)| header.field()),
                 answer,
             });
         }

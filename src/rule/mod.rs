@@ -7,12 +7,14 @@
 //!
 //! What it does not do: read lines (`parse`), keep counts (`metrics`), know minutes.
 
+mod addresses;
 mod compile;
 mod digest;
 mod evaluate;
 mod literal;
 #[cfg(test)]
 mod made;
+mod mapping;
 pub mod matcher;
 mod memo;
 mod register;

@@ -13,7 +13,7 @@ use super::evaluate::Environment;
 use super::memo::Memo;
 use super::variables::{CODES, Derived, VarId, Variable};
 use super::{Rules, request};
-use crate::geo::{GeoCache, client, parse_address};
+use crate::geo::GeoCache;
 use crate::metrics::Decimal;
 use crate::record::{FieldKind, Span, escape};
 
@@ -123,6 +123,11 @@ impl State {
                 self.derive(line, id, derived, input)
             }
             Some(Variable::Client(sources)) => self.client(line, id, sources),
+            Some(Variable::Provider {
+                of,
+                other_than,
+                none,
+            }) => self.provider(line, *of, *other_than, none.as_deref()),
             Some(Variable::Place { place, of, empty }) => self.place(line, *place, *of, empty),
             Some(Variable::FileLabel(number)) => self.file_label(*number),
         }
@@ -139,7 +144,7 @@ impl State {
     }
 
     /// The value as a range of a buffer: codes and addresses are written out.
-    fn buffered(&mut self, value: Value) -> Value {
+    pub(super) fn buffered(&mut self, value: Value) -> Value {
         let start = self.scratch.len();
         match value {
             Value::Code(number) => {
@@ -260,7 +265,7 @@ impl State {
         if derived.lowercase && self.text(line, value).iter().any(u8::is_ascii_uppercase) {
             value = self.lowercase(line, value);
         }
-        if let Some(mapped) = derived.map.get(self.text(line, value)) {
+        if let Some(mapped) = derived.map.of(self.text(line, value)) {
             value = self.scratched(|scratch| scratch.extend_from_slice(mapped.as_bytes()));
         }
         let text = self.text(line, value);
@@ -327,39 +332,6 @@ impl State {
             Some(text) => self.scratched(|scratch| scratch.extend_from_slice(text.as_bytes())),
         }
     }
-
-    fn client(&mut self, line: Line<'_>, id: VarId, sources: &[VarId]) -> Value {
-        let mut values = [Value::Absent; 8];
-        for (value, id) in values.iter_mut().zip(sources) {
-            *value = self.value(line, *id);
-        }
-        let mut texts: [Option<&[u8]>; 8] = [None; 8];
-        for (text, value) in texts.iter_mut().zip(values) {
-            *text = plain(line, &self.scratch, value).filter(|text| !text.is_empty());
-        }
-        let texts = texts.get(..sources.len()).unwrap_or_default();
-        let found = client(texts, &self.environment.trusted.proxies);
-        match (found, self.addresses.get_mut(id), u32::try_from(id)) {
-            (Some(address), Some(place), Ok(id)) => {
-                *place = address;
-                Value::Address(id)
-            }
-            _ => Value::Absent,
-        }
-    }
-
-    fn place(&mut self, line: Line<'_>, place: crate::geo::Place, of: VarId, empty: &str) -> Value {
-        let address = match self.value(line, of) {
-            Value::Address(id) => self.addresses.get(id as usize).copied(),
-            value => parse_address(self.text(line, value)),
-        };
-        let start = self.scratch.len();
-        match address.and_then(|address| self.geo.answer(address, place)) {
-            Some(answer) => self.scratch.extend_from_slice(answer),
-            None => self.scratch.extend_from_slice(empty.as_bytes()),
-        }
-        scratch_value(start, self.scratch.len())
-    }
 }
 
 #[inline]
@@ -370,7 +342,7 @@ fn value_at(start: usize, end: usize) -> Value {
     }
 }
 
-fn scratch_value(start: usize, end: usize) -> Value {
+pub(super) fn scratch_value(start: usize, end: usize) -> Value {
     match (u32::try_from(start), u32::try_from(end)) {
         (Ok(start), Ok(end)) => Value::Scratch(start, end),
         _ => Value::Absent,
@@ -379,7 +351,7 @@ fn scratch_value(start: usize, end: usize) -> Value {
 
 /// The bytes of a value that is no address.
 #[inline]
-fn plain<'t>(line: Line<'t>, scratch: &'t [u8], value: Value) -> Option<&'t [u8]> {
+pub(super) fn plain<'t>(line: Line<'t>, scratch: &'t [u8], value: Value) -> Option<&'t [u8]> {
     match value {
         Value::Absent | Value::Address(_) => None,
         Value::Line(start, end) => line.bytes.get(start as usize..end as usize),

@@ -11,11 +11,12 @@ use std::collections::{HashMap, HashSet};
 
 use regex::bytes::Regex;
 
+use super::mapping::Mapping;
 use super::matcher;
 use super::vars::Vars;
 use crate::definition::{At, Derivation, FieldDefinition, FieldSource};
 use crate::diagnostic::{Diagnostic, similar};
-use crate::geo::Place;
+use crate::geo::{ClientHeader, Place};
 use crate::record::{FieldKind, Fields};
 
 /// Index of a [`Variable`].
@@ -53,15 +54,41 @@ pub(crate) enum Variable {
     /// The steps of a derived field.
     Derived(Box<Derived>),
     /// The client walk over these sources.
-    Client(Vec<VarId>),
+    Client(Sources),
     /// A place of an address.
     Place {
         place: Place,
         of: VarId,
         empty: String,
     },
+    /// The provider in whose ranges an address lies.
+    Provider {
+        of: VarId,
+        /// The claim that it must contradict.
+        other_than: Option<VarId>,
+        /// Stands for a public address in nobody's ranges.
+        none: Option<String>,
+    },
     /// A label taken from the file's path.
     FileLabel(usize),
+}
+
+/// The sources of a client walk.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Sources {
+    /// Lists of hops, the peer last.
+    pub(crate) lists: Vec<VarId>,
+    /// Headers with one address, in the order of the file.
+    pub(crate) headers: Vec<HeaderSource>,
+}
+
+/// A header in which a provider names its client.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct HeaderSource {
+    pub(crate) id: VarId,
+    pub(crate) header: ClientHeader,
+    /// The number of lists to the left of it: those behind it must have been passed.
+    pub(crate) behind: usize,
 }
 
 /// A derived field, compiled.
@@ -70,7 +97,7 @@ pub(crate) struct Derived {
     pub(crate) from: VarId,
     pub(crate) regex: Option<Regex>,
     pub(crate) lowercase: bool,
-    pub(crate) map: HashMap<Vec<u8>, String>,
+    pub(crate) map: Mapping,
     pub(crate) values: Option<HashSet<Vec<u8>>>,
     pub(crate) other: Option<String>,
     pub(crate) empty: Option<String>,
@@ -258,8 +285,11 @@ impl<'f> Variables<'f> {
             None | Some(Variable::Absent) => true,
             Some(Variable::Derived(derived)) => {
                 derived.empty.is_none()
-                    && !derived.map.contains_key(&b""[..])
+                    && derived.map.of(b"").is_none()
                     && self.is_never_present(derived.from)
+            }
+            Some(Variable::Provider { of, other_than, .. }) => {
+                self.is_never_present(*of) || other_than.is_some_and(|id| self.is_never_present(id))
             }
             _ => false,
         }
@@ -433,13 +463,25 @@ impl<'s, 'f> Scope<'s, 'f> {
         match &field.source {
             FieldSource::Derive(derivation) => self.derivation(derivation),
             FieldSource::Client(sources) => {
-                if let Some(extra) = sources.get(MAX_SOURCES) {
-                    let message = format!("more than {MAX_SOURCES} sources of a client address");
-                    return Err(vec![extra.place.error(message, "one too many")]);
-                }
-                let sources = self.resolve_all(sources)?;
+                let sources = self.sources(sources)?;
                 let key = format!("client {sources:?}");
                 Ok(self.variables.add(key, |_| Variable::Client(sources)))
+            }
+            FieldSource::Provider {
+                of,
+                other_than,
+                none,
+            } => {
+                let of = self.resolve(of).map_err(|mistake| vec![mistake])?;
+                let claim = other_than.as_ref().map(|claim| self.resolve(claim));
+                let other_than = claim.transpose().map_err(|mistake| vec![mistake])?;
+                let none = none.as_ref().map(|text| text.value.clone());
+                let key = format!("provider {of} {other_than:?} {none:?}");
+                Ok(self.variables.add(key, |_| Variable::Provider {
+                    of,
+                    other_than,
+                    none,
+                }))
             }
             FieldSource::Geo { place, of, empty } => {
                 let of = self.resolve(of).map_err(|mistake| vec![mistake])?;
@@ -463,6 +505,36 @@ impl<'s, 'f> Scope<'s, 'f> {
                 }))
             }
         }
+    }
+
+    /// The sources of a client walk: lists, and the headers that name one client.
+    fn sources(&mut self, written: &[At<String>]) -> Result<Sources, Vec<Diagnostic>> {
+        if let Some(extra) = written.get(MAX_SOURCES) {
+            let message = format!("more than {MAX_SOURCES} sources of a client address");
+            return Err(vec![extra.place.error(message, "one too many")]);
+        }
+        if let Some(last) = written.last()
+            && ClientHeader::named(&last.value).is_some()
+        {
+            let message = format!("`{}` has no peer behind it", last.value);
+            let error = last.place.error(message, "believed from nobody");
+            let help = "a visitor can send it too, so it counts only from a known peer: put \"remote_addr\" last";
+            return Err(vec![error.help(help)]);
+        }
+        let ids = self.resolve_all(written)?;
+        let (mut lists, mut headers) = (Vec::new(), Vec::new());
+        for (name, id) in written.iter().zip(ids) {
+            match ClientHeader::named(&name.value) {
+                Some(header) => headers.push(HeaderSource {
+                    id,
+                    header,
+                    behind: lists.len(),
+                }),
+                None => lists.push(id),
+            }
+        }
+        headers.retain(|source| !self.variables.is_never_present(source.id));
+        Ok(Sources { lists, headers })
     }
 
     fn derivation(&mut self, derivation: &Derivation) -> Result<VarId, Vec<Diagnostic>> {
@@ -492,12 +564,9 @@ impl<'s, 'f> Scope<'s, 'f> {
             None => None,
         };
         let (other, empty) = (text(&derivation.other), text(&derivation.empty));
-        let mut map = HashMap::new();
+        let mut map = Mapping::default();
         for (key, value) in &derivation.map {
-            map.insert(
-                key.as_bytes().to_vec(),
-                text(&Some(value.clone())).unwrap_or_default(),
-            );
+            map.insert(key, text(&Some(value.clone())).unwrap_or_default());
         }
         if !mistakes.is_empty() {
             return Err(mistakes);
@@ -506,8 +575,7 @@ impl<'s, 'f> Scope<'s, 'f> {
             .as_ref()
             .map(|values| declared(values, &other, &empty));
         let pattern = regex.as_ref().map(Regex::as_str).unwrap_or_default();
-        let mut pairs: Vec<_> = map.iter().collect();
-        pairs.sort();
+        let pairs = map.sorted();
         let key = format!(
             "derived {from} {pattern:?} {} {pairs:?} {values:?} {other:?} {empty:?}",
             derivation.lowercase

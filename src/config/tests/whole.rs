@@ -79,7 +79,15 @@ fn rows(section: &str) -> Vec<(&str, &str)> {
 #[test]
 fn the_page_has_each_key_that_the_loader_knows_and_no_other() {
     let tables = [
-        "agent", "geoip", "http", "limits", "log", "output", "store", "vars",
+        "agent",
+        "geoip",
+        "http",
+        "limits",
+        "log",
+        "output",
+        "providers",
+        "store",
+        "vars",
     ];
     for (header, known) in known_keys() {
         let mut page: BTreeSet<String> = rows(section(header))
@@ -91,7 +99,7 @@ fn the_page_has_each_key_that_the_loader_knows_and_no_other() {
         }
         assert_eq!(page, known, "{header}");
     }
-    assert!(PAGE.contains("## `[vars]`"));
+    assert!(PAGE.contains("## `[vars]`") && PAGE.contains("## `[providers]`"));
 }
 
 #[test]
@@ -170,7 +178,7 @@ fn the_example_is_a_whole_configuration() {
 }
 
 /// Lines of a file, those with a key each with another value that it could have.
-const CHANGES: [(&str, &str); 49] = [
+const CHANGES: [(&str, &str); 51] = [
     ("parsers = '/p'", "'/q'"),
     ("[agent]", ""),
     ("flush = '1s'", "'2s'"),
@@ -194,6 +202,8 @@ const CHANGES: [(&str, &str); 49] = [
     ("[geoip]", ""),
     ("database = '/d'", "'/e'"),
     ("trusted_proxies = 'private'", "'10.0.0.0/8'"),
+    ("[providers]", ""),
+    ("fastly = '/f'", "['/f', '/g']"),
     ("[limits]", ""),
     ("series_per_metric = 1000", "999"),
     ("line_bytes = '1MiB'", "'2MiB'"),
@@ -248,14 +258,18 @@ fn every_key_counts_in_the_digest() {
 
 #[test]
 fn relative_paths_begin_at_the_folder_of_the_file() {
-    let text = "parsers = 'p'\n[store]\npath = 's.db'\n[geoip]\ndatabase = 'd'\n\
-        trusted_proxies = ['private', '10.0.0.0/8', 'p.txt']\n[http]\nweb_config = '../w'\n\
+    let text = "parsers = 'p'\n[store]\npath = 's.db'\n[providers]\nfastly = ['f.cidr', '/g']\n\
+        [geoip]\ndatabase = 'd'\ntrusted_proxies = ['private', '10.0.0.0/8', 'p.txt']\n[http]\nweb_config = '../w'\n\
         [[log]]\nname = 'a'\npath = ['l/*.log', '${STATE_DIR}/x']\nparser = ['x.toml', 'nginx']\n";
     let config = read(text).unwrap();
     let folder = Path::new("/etc/beacontail");
     assert_eq!(config.parsers[0].value, folder.join("p"));
     assert_eq!(config.store.path.value, folder.join("s.db"));
     assert_eq!(config.geoip.databases[0].value, folder.join("d"));
+    let (name, ranges) = &config.providers[0];
+    let ranges: Vec<_> = ranges.iter().map(|file| file.value.clone()).collect();
+    assert_eq!(name.value, "fastly");
+    assert_eq!(ranges, [folder.join("f.cidr"), PathBuf::from("/g")]);
     let file = ProxyEntry::File(folder.join("p.txt"));
     assert_eq!(config.geoip.trusted_proxies[2].value, file);
     assert_eq!(

@@ -145,12 +145,16 @@ fn check_config_offline_needs_no_file_but_its_own() {
     let scene = super::scene::Scene::new();
     let mut config = scene.agent.config.clone();
     config.set("geoip.database", quoted("/no/such/City.mmdb"));
-    config.set("geoip.trusted_proxies", "[\"/no/such/list\"]".to_owned());
+    config.set(
+        "geoip.trusted_proxies",
+        "[\"/no/such/list\", \"providers\"]".to_owned(),
+    );
+    config.set("providers.fastly", quoted("/no/such/ranges"));
     let path = scene.agent.config_path();
     std::fs::write(&path, config.text()).unwrap();
     let path = path.to_str().unwrap();
     let ran = crate::program::run(&["check-config", "-c", path, "--offline"]).exits(0);
-    for file in ["/no/such/City.mmdb", "/no/such/list"] {
+    for file in ["/no/such/City.mmdb", "/no/such/list", "/no/such/ranges"] {
         assert!(
             ran.err.contains(&format!("{file} is not here")),
             "{}",
