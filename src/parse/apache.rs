@@ -1,174 +1,253 @@
 //! Apache's `LogFormat` text as pieces (mod_log_config, "Custom Log Formats").
 //!
 //! A directive becomes the field that nginx would call the same thing, with its unit where Apache
-//! counts in microseconds. Status lists (`%!200,304{…}i`) and `<`/`>` only choose which request of
-//! an internal redirect is meant; they do not change the name.
+//! counts in microseconds. Status lists (`%!200,304{…}i`) do not change the name. `<` and `>` do only
+//! where both requests of an internal redirect are logged: then `status` and what Apache takes from
+//! the answered request by itself keep their names for that one, what it takes from the client's
+//! request for this; the other is `original_…` or `final_…`.
 
+use super::directive::{self, Directive, Part, Request, header_name};
 use super::layout::{FormatError, Piece, Quoting, ServerFormat, Shape};
+use super::time_pieces::TimePieces;
 use crate::definition::Unit;
 use crate::record::Escape;
 
 /// Understands the text of a `LogFormat`. Errors carry the byte range inside the text.
 pub(super) fn format(text: &str) -> Result<ServerFormat, FormatError> {
-    let mut format = ApacheFormat(ServerFormat::new(Quoting::Backslash, Escape::Apache));
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        format.text(before);
-        let start = text.len() - after.len() - 1;
-        let (directive, tail) = directive(after).ok_or_else(|| {
-            let message = "a `%` must begin a directive such as `%h` or `%{Referer}i`";
-            (start..start + 1, message.to_owned())
-        })?;
-        let end = text.len() - tail.len();
-        format
-            .directive(&directive)
-            .map_err(|message| (start..end, message))?;
-        rest = tail;
-    }
-    format.text(rest);
-    Ok(format.0)
+    let mut format = ApacheFormat {
+        format: ServerFormat::new(Quoting::Backslash, Escape::Apache),
+        times: TimePieces::default(),
+        asked: Vec::new(),
+    };
+    directive::split(text, |part| match part {
+        Part::Text(text) => {
+            format.format.literal(&plain_text(text));
+            Ok(())
+        }
+        Part::Directive(directive) => format.directive(&directive),
+    })?;
+    format.name_durations();
+    format.name_requests();
+    format.name_hosts();
+    format.times.finish(&mut format.format);
+    Ok(format.format)
 }
 
 /// The format as far as it is understood.
-struct ApacheFormat(ServerFormat);
-
-struct Directive<'t> {
-    argument: Option<&'t str>,
-    letter: &'t str,
+struct ApacheFormat {
+    format: ServerFormat,
+    times: TimePieces,
+    /// For each field so far, its position and the request it asks about.
+    asked: Vec<(usize, Request, bool)>,
 }
 
-/// `%[modifiers]{argument}letter`, without its `%`. `^ti` and `^to` are letters of three.
-fn directive(after: &str) -> Option<(Directive<'_>, &str)> {
-    let modifiers = after
-        .bytes()
-        .position(|b| !matches!(b, b'<' | b'>' | b'!' | b',' | b'0'..=b'9'))?;
-    let (_, mut rest) = after.split_at(modifiers);
-    let mut argument = None;
-    if let Some(braced) = rest.strip_prefix('{') {
-        let (inside, tail) = braced.split_once('}')?;
-        argument = Some(inside);
-        rest = tail;
+/// Text between directives, where `\t`, `\n`, `\r` and `\\` stand for one byte each.
+pub(super) fn plain_text(text: &str) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let escaped = match (byte, bytes.peek()) {
+            (b'\\', Some(b't')) => Some(b'\t'),
+            (b'\\', Some(b'n')) => Some(b'\n'),
+            (b'\\', Some(b'r')) => Some(b'\r'),
+            (b'\\', Some(b'\\')) => Some(b'\\'),
+            _ => None,
+        };
+        plain.push(escaped.unwrap_or(byte));
+        if escaped.is_some() {
+            bytes.next();
+        }
     }
-    let length = if rest.starts_with("^t") { 3 } else { 1 };
-    rest.is_char_boundary(length).then_some(())?;
-    let (letter, tail) = rest.split_at_checked(length)?;
-    Some((Directive { argument, letter }, tail))
+    plain
 }
 
 impl ApacheFormat {
-    /// Text between directives, where `\t`, `\n` and `\\` stand for one byte each.
-    fn text(&mut self, text: &str) {
-        let mut plain = Vec::with_capacity(text.len());
-        let mut bytes = text.bytes().peekable();
-        while let Some(byte) = bytes.next() {
-            let escaped = match (byte, bytes.peek()) {
-                (b'\\', Some(b't')) => Some(b'\t'),
-                (b'\\', Some(b'n')) => Some(b'\n'),
-                (b'\\', Some(b'\\')) => Some(b'\\'),
-                _ => None,
-            };
-            plain.push(escaped.unwrap_or(byte));
-            if escaped.is_some() {
-                bytes.next();
-            }
-        }
-        self.0.literal(&plain);
-    }
-
     fn directive(&mut self, directive: &Directive<'_>) -> Result<(), String> {
+        let before = self.format.pieces.len();
         match (directive.letter, directive.argument) {
-            ("%", None) => self.0.literal(b"%"),
+            ("%", None) => self.format.literal(b"%"),
             ("t", None) => {
-                self.0.literal(b"[");
-                self.0.field("time_local", Shape::Clf);
-                self.0.literal(b"]");
+                self.format.literal(b"[");
+                self.format.field("time_local", Shape::Clf);
+                self.format.literal(b"]");
             }
-            ("t", Some(format)) => self.time(format)?,
-            ("D", None) => self.duration(Unit::Microseconds),
-            ("T", None | Some("s")) => self.duration(Unit::Seconds),
-            ("T", Some("ms")) => self.duration(Unit::Milliseconds),
-            ("T", Some("us")) => self.duration(Unit::Microseconds),
-            ("i", Some(header)) => self.header("http_", header),
-            ("o", Some(header)) => self.header("sent_http_", header),
-            ("^ti", Some(header)) => self.header("trailer_", header),
-            ("^to", Some(header)) => self.header("sent_trailer_", header),
-            ("x", Some(name)) => self.0.field(name.to_ascii_lowercase(), Shape::Text),
-            ("p", Some("remote")) => self.0.field("remote_port", Shape::Number),
-            ("q", None) => self.query(),
-            ("C", Some(name)) => self.0.field(format!("cookie_{name}"), Shape::Text),
-            ("e", Some(name)) => self.0.field(format!("env_{name}"), Shape::Text),
-            ("n", Some(name)) => self.0.field(format!("note_{name}"), Shape::Text),
-            (letter, _) => {
-                let (name, shape) = plain(letter).ok_or_else(|| {
-                    format!("mod_log_config knows no directive `%{letter}` of this form")
-                })?;
-                self.0.field(name, shape);
+            ("t", Some(argument)) => self.times.add(&mut self.format, argument),
+            ("q", None) => query(&mut self.format),
+            ("D", None) => duration(&mut self.format, "request_time", Unit::Microseconds),
+            ("T", None | Some("s")) => duration(&mut self.format, "request_time", Unit::Seconds),
+            ("T", Some("ms")) => duration(&mut self.format, "request_time", Unit::Milliseconds),
+            ("T", Some("us")) => duration(&mut self.format, "request_time", Unit::Microseconds),
+            ("^FB", None) => duration(&mut self.format, "time_to_first_byte", Unit::Microseconds),
+            (letter, Some(argument)) => {
+                let (name, shape) = named(letter, argument).ok_or_else(|| unknown(directive))?;
+                self.format.field(name, shape);
             }
+            (letter, None) => {
+                let (name, shape) = plain(letter).ok_or_else(|| unknown(directive))?;
+                self.format.field(name, shape);
+            }
+        }
+        if self.format.pieces.len() > before {
+            let of_original = matches!(directive.letter, "s" | "U" | "T" | "D" | "r");
+            let at = self.format.pieces.len() - 1;
+            self.asked.push((at, directive.of, of_original));
         }
         Ok(())
     }
 
-    /// `%U%q` is a request's target; `%q` elsewhere is its query with the `?` before it.
-    fn query(&mut self) {
-        match self.0.pieces.last_mut() {
-            Some(Piece::Field { name, .. }) if name == "uri" => {
-                "request_uri".clone_into(name);
-            }
-            _ => self.0.field("query_string", Shape::Text),
-        }
-    }
-
-    fn duration(&mut self, unit: Unit) {
-        self.0.units.push(("request_time".to_owned(), unit));
-        self.0.field("request_time", Shape::Number);
-    }
-
-    fn header(&mut self, prefix: &str, header: &str) {
-        let name: String = header
-            .chars()
-            .map(|c| {
-                if c == '-' {
-                    '_'
-                } else {
-                    c.to_ascii_lowercase()
-                }
-            })
-            .collect();
-        let name = format!("{prefix}{name}");
-        let shape = if name == "http_x_forwarded_for" {
-            Shape::List
-        } else {
-            Shape::Text
+    /// Tells a field of the client's request from the same field of the one that was answered, where
+    /// the format has both.
+    fn name_requests(&mut self) {
+        let field = |&(at, of, of_original): &(usize, Request, bool)| {
+            let name = self.name(at)?.to_owned();
+            let is_original = of == Request::Original || of == Request::Default && of_original;
+            let keeps = is_original == (of_original && name != "status");
+            Some((at, name, is_original, keeps))
         };
-        self.0.field(name, shape);
+        let fields: Vec<_> = self.asked.iter().filter_map(field).collect();
+        for (at, name, is_original, keeps) in &fields {
+            let mut others = fields.iter().filter(|(_, other, ..)| other == name);
+            if !keeps && others.any(|(_, _, original, _)| original != is_original) {
+                let prefix = if *is_original { "original" } else { "final" };
+                self.rename(*at, format!("{prefix}_{name}"));
+            }
+        }
     }
 
-    /// `%{format}t`: sec, msec and usec count from the epoch, the rest is strftime.
-    fn time(&mut self, format: &str) -> Result<(), String> {
-        let format = format
-            .strip_prefix("begin:")
-            .or(format.strip_prefix("end:"))
-            .unwrap_or(format);
-        let epoch = matches!(format, "sec" | "msec" | "usec");
-        if matches!(format, "msec_frac" | "usec_frac") || self.0.time_format.is_some() {
-            return Err(
-                "a time in several `%{…}t` pieces is not supported by this version".to_owned(),
-            );
+    /// `%h` may be a host's name: beside `%a` it is one.
+    fn name_hosts(&mut self) {
+        let places = |wanted: &str| -> Vec<usize> {
+            let all = 0..self.format.pieces.len();
+            all.filter(|at| self.name(*at) == Some(wanted)).collect()
+        };
+        if places("remote_addr").is_empty() {
+            for at in places("remote_host") {
+                self.rename(at, "remote_addr".to_owned());
+            }
         }
-        self.0.time_format = Some(if epoch {
-            "epoch".to_owned()
-        } else {
-            format.to_owned()
-        });
-        self.0
-            .field("time", if epoch { Shape::Number } else { Shape::Text });
-        Ok(())
+    }
+
+    /// Of two durations, as in `%T %D`, the finer is `request_time`.
+    fn name_durations(&mut self) {
+        let all = 0..self.format.pieces.len();
+        let places: Vec<usize> = all
+            .filter(|at| self.name(*at) == Some("request_time"))
+            .collect();
+        let units = self
+            .format
+            .units
+            .iter()
+            .filter(|(name, _)| name == "request_time");
+        let units: Vec<Unit> = units.map(|(_, unit)| *unit).collect();
+        let fineness = |unit: &Unit| {
+            [Unit::Microseconds, Unit::Milliseconds]
+                .iter()
+                .position(|u| u == unit)
+                .unwrap_or(2)
+        };
+        let Some(finest) = units.iter().min_by_key(|unit| fineness(unit)).copied() else {
+            return;
+        };
+        self.format.units.retain(|(name, _)| name != "request_time");
+        for (at, unit) in places.into_iter().zip(units) {
+            if unit != finest {
+                self.rename(at, "coarse_request_time".to_owned());
+                self.format
+                    .units
+                    .push(("coarse_request_time".to_owned(), unit));
+            }
+        }
+        self.format.units.push(("request_time".to_owned(), finest));
+    }
+
+    /// The name of the field that is the piece at `at`.
+    fn name(&self, at: usize) -> Option<&str> {
+        match self.format.pieces.get(at)? {
+            Piece::Field { name, .. } => Some(name),
+            Piece::Literal(_) => None,
+        }
+    }
+
+    fn rename(&mut self, at: usize, to: String) {
+        if let Some(Piece::Field { name, .. }) = self.format.pieces.get_mut(at) {
+            let unit = self
+                .format
+                .units
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, unit)| *unit);
+            self.format
+                .units
+                .extend(unit.map(|unit| (to.clone(), unit)));
+            *name = to;
+        }
     }
 }
 
+fn unknown(directive: &Directive<'_>) -> String {
+    let Directive { letter, .. } = directive;
+    match directive.argument {
+        None => format!("mod_log_config knows no directive `%{letter}` of this form"),
+        Some(argument) => {
+            format!("mod_log_config knows no directive `%{{{argument}}}{letter}` of this form")
+        }
+    }
+}
+
+/// `%U%q` is a request's target; `%q` elsewhere is its query with the `?` before it.
+pub(super) fn query(format: &mut ServerFormat) {
+    match format.pieces.last_mut() {
+        Some(Piece::Field { name, .. }) if name == "uri" => "request_uri".clone_into(name),
+        _ => format.field("query_string", Shape::Text),
+    }
+}
+
+pub(super) fn duration(format: &mut ServerFormat, name: &str, unit: Unit) {
+    format.units.push((name.to_owned(), unit));
+    format.field(name, Shape::Number);
+}
+
+/// A directive with something between braces.
+fn named(letter: &str, argument: &str) -> Option<(String, Shape)> {
+    let number = |name: &str| Some((name.to_owned(), Shape::Number));
+    let token = |name: &str| Some((name.to_owned(), Shape::Token));
+    let text = |name: String| Some((name, Shape::Text));
+    match (letter, argument) {
+        ("a", "c") => token("realip_remote_addr"),
+        ("h", "c") => token("realip_remote_host"),
+        ("p", "remote") => number("remote_port"),
+        ("p", "canonical" | "local") => number("server_port"),
+        ("P", "pid") => number("pid"),
+        ("P", "tid") => number("tid"),
+        ("P", "hextid") => token("tid"),
+        ("L", "c") => token("connection_log_id"),
+        ("i", header) => Some(header_field("http_", header)),
+        ("o", header) => text(header_name("sent_http_", header)),
+        ("^ti", header) => text(header_name("trailer_", header)),
+        ("^to", header) => text(header_name("sent_trailer_", header)),
+        // mod_ssl has its variables under `x`, and the older names for some of them under `c`.
+        ("c", "version") => text("ssl_protocol".to_owned()),
+        ("c", name) => text(header_name("ssl_", name)),
+        ("x", name) => text(header_name("", name)),
+        ("C", name) => text(format!("cookie_{name}")),
+        ("e", name) => text(format!("env_{name}")),
+        ("n", name) => text(format!("note_{name}")),
+        _ => None,
+    }
+}
+
+/// A request header; a list of addresses goes on behind the blanks after its commas.
+pub(super) fn header_field(prefix: &str, header: &str) -> (String, Shape) {
+    let name = header_name(prefix, header);
+    let is_list = name == "http_x_forwarded_for";
+    (name, if is_list { Shape::List } else { Shape::Text })
+}
+
+/// A directive that is one letter.
 fn plain(letter: &str) -> Option<(&'static str, Shape)> {
     Some(match letter {
-        "h" | "a" => ("remote_addr", Shape::Token),
+        "a" => ("remote_addr", Shape::Token),
+        "h" => ("remote_host", Shape::Token),
         "A" => ("server_addr", Shape::Token),
         "l" => ("remote_ident", Shape::Token),
         "u" => ("remote_user", Shape::Text),
@@ -189,7 +268,7 @@ fn plain(letter: &str) -> Option<(&'static str, Shape)> {
         "L" => ("log_id", Shape::Token),
         "P" => ("pid", Shape::Number),
         "R" => ("handler", Shape::Token),
-        "X" => ("connection_status", Shape::Token),
+        "X" | "c" => ("connection_status", Shape::Token),
         _ => return None,
     })
 }

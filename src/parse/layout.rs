@@ -26,8 +26,25 @@ pub(super) enum Shape {
     Token,
     /// A comma separated list; a blank after a comma does not end it.
     List,
+    /// What nginx says of each server it asked: `a, b : c`. The value is that of the last one.
+    Attempts,
+    /// So many bytes, whatever they are.
+    Fixed(usize),
     /// Up to the next occurrence of the literal that follows.
     Text,
+}
+
+impl Shape {
+    /// True when a list of this shape goes on behind `value`, where `rest` begins with a blank.
+    fn goes_on(self, value: &[u8], rest: &[u8]) -> bool {
+        match self {
+            Shape::List => value.ends_with(b","),
+            Shape::Attempts => {
+                value.ends_with(b",") || value.ends_with(b" :") || rest.starts_with(b" : ")
+            }
+            _ => false,
+        }
+    }
 }
 
 /// How a quoted value is kept from ending early.
@@ -252,7 +269,10 @@ impl Layout {
             let Some(end) = step.end(line, at, self.quoting) else {
                 return (Some(index), at);
             };
-            step.keep(spans, at, end);
+            match step.shape {
+                Shape::Attempts => step.keep_last_attempt(line, spans, at, end),
+                _ => step.keep(spans, at, end),
+            }
             at = end + step.literal.text.len();
         }
         (None, at)
@@ -375,6 +395,16 @@ impl Step {
         }
     }
 
+    /// Keeps the last value of a list as nginx writes one for `$upstream_…` variables
+    /// (ngx_http_upstream_module): `, ` stands between servers of a group, ` : ` between groups,
+    /// and a request that was turned over without asking another server ends in ` : `.
+    fn keep_last_attempt(&self, line: &[u8], spans: &mut [Span], start: usize, end: usize) {
+        let list = line.get(start..end).unwrap_or_default();
+        let list = list.strip_suffix(b" : ").unwrap_or(list);
+        let before = memrchr(b' ', list).map_or(0, |blank| blank + 1);
+        self.keep(spans, start + before, start + list.len());
+    }
+
     /// Keeps what a line that ends inside this field has of it: the beginning of a quoted value, or
     /// a whole number. False when the line does not end here.
     fn keep_cut(&self, line: &[u8], spans: &mut [Span], at: usize) -> bool {
@@ -402,7 +432,8 @@ impl Step {
                 Shape::Clf => clf_length(rest)?,
                 Shape::Number => number_length(rest)?,
                 Shape::Token => token_length(rest, &self.literal.text)?,
-                Shape::List | Shape::Text => return self.search(line, at),
+                Shape::Fixed(length) => length,
+                Shape::List | Shape::Attempts | Shape::Text => return self.search(line, at),
             }
         };
         self.literal
@@ -415,18 +446,18 @@ impl Step {
         let Some(rare) = self.literal.text.get(self.rare) else {
             return Some(line.len());
         };
-        if line.get(at) == Some(&b'-') && self.literal.stands_at(line, at + 1) {
+        let lone = self.shape != Shape::Attempts && line.get(at) == Some(&b'-');
+        if lone && self.literal.stands_at(line, at + 1) {
             return Some(at + 1);
         }
         let mut from = at + self.rare;
         loop {
             let found = from + find_near(*rare, line.get(from..)?)?;
             let end = found - self.rare;
-            let in_list = self.shape == Shape::List
-                && self.literal.text.first() == Some(&b' ')
+            let goes_on = self.literal.text.first() == Some(&b' ')
                 && end > at
-                && line.get(end - 1) == Some(&b',');
-            if !in_list && self.literal.stands_at(line, end) {
+                && self.shape.goes_on(line.get(at..end)?, line.get(end..)?);
+            if !goes_on && self.literal.stands_at(line, end) {
                 return Some(end);
             }
             from = found + 1;

@@ -9,6 +9,7 @@
 //! format is a file in `parsers/` and none here.
 
 mod apache;
+mod directive;
 mod envoy;
 mod haproxy;
 mod json;
@@ -17,6 +18,7 @@ mod nginx;
 mod pattern;
 mod reader;
 mod time;
+mod time_pieces;
 mod varnishncsa;
 mod w3c;
 

@@ -2,6 +2,11 @@
 //!
 //! `$name` and `${name}` are variables, everything else is literal. Variable names are the
 //! project's field names, so nothing is renamed here.
+//!
+//! An absent value is `-` by default and nothing at all under `escape=json` and `escape=none`, so
+//! there only what every request has keeps a shape that is never empty. `$upstream_…` variables
+//! that list the servers asked (ngx_http_upstream_module, "Embedded Variables") give the value of
+//! the last one: it is the one that answered.
 
 use super::layout::{FormatError, Quoting, ServerFormat, Shape};
 use crate::definition::NginxEscape;
@@ -14,6 +19,7 @@ pub(super) fn format(text: &str, escape: NginxEscape) -> Result<ServerFormat, Fo
         NginxEscape::Json => (Quoting::Backslash, Escape::Json),
         NginxEscape::None => (Quoting::Never, Escape::None),
     };
+    let absent_is_empty = escape != Escape::Nginx;
     let mut format = ServerFormat::new(quoting, escape);
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -25,7 +31,15 @@ pub(super) fn format(text: &str, escape: NginxEscape) -> Result<ServerFormat, Fo
                 "a variable name must follow `$`".to_owned(),
             )
         })?;
-        format.field(name, shape(name));
+        format.field(
+            name,
+            match shape(name) {
+                Shape::Number | Shape::Token if absent_is_empty && !is_always_there(name) => {
+                    Shape::Text
+                }
+                shape => shape,
+            },
+        );
         rest = tail;
     }
     format.literal(rest.as_bytes());
@@ -59,6 +73,36 @@ fn shape(name: &str) -> Shape {
         | "server_protocol" | "server_addr" | "pipe" | "request_id" | "binary_remote_addr"
         | "realip_remote_addr" | "request_completion" => Shape::Token,
         "http_x_forwarded_for" | "proxy_add_x_forwarded_for" => Shape::List,
+        "upstream_addr"
+        | "upstream_status"
+        | "upstream_response_time"
+        | "upstream_connect_time"
+        | "upstream_header_time"
+        | "upstream_queue_time"
+        | "upstream_response_length"
+        | "upstream_bytes_received"
+        | "upstream_bytes_sent" => Shape::Attempts,
         _ => Shape::Text,
     }
+}
+
+/// Variables that have a value for every request, also for bytes that are none.
+fn is_always_there(name: &str) -> bool {
+    matches!(
+        name,
+        "remote_addr"
+            | "status"
+            | "body_bytes_sent"
+            | "bytes_sent"
+            | "request_length"
+            | "request_time"
+            | "time_iso8601"
+            | "msec"
+            | "connection"
+            | "connection_requests"
+            | "pid"
+            | "pipe"
+            | "scheme"
+            | "request_id"
+    )
 }
