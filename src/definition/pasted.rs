@@ -1,5 +1,6 @@
 //! Log formats pasted from a server's configuration: nginx's `log_format` directive (nginx
-//! manual, ngx_http_log_module) and Apache's `LogFormat` (mod_log_config).
+//! manual, ngx_http_log_module), Apache's `LogFormat` (mod_log_config), and the command line of
+//! `varnishncsa`.
 //!
 //! Invariant: every byte of the result leads back to the byte of the file where it was pasted. A
 //! text that is not a directive stays as it is, but for Apache's `\"`. The variables in the text
@@ -74,9 +75,45 @@ pub(super) fn haproxy(text: At<String>) -> Result<At<String>, Diagnostic> {
     Ok(text)
 }
 
-/// The text of a varnishncsa layout, as it stands behind `-F`.
+/// The text of a varnishncsa layout: the one behind `-F` of a pasted command line, or the text
+/// itself, which may be the contents of a format file.
 pub(super) fn varnishncsa(text: At<String>) -> Result<At<String>, Diagnostic> {
-    apache(text)
+    let command = text.value.split_whitespace().next().unwrap_or_default();
+    if command.rsplit('/').next() != Some("varnishncsa") {
+        let mut whole = Rewritten::default();
+        whole.copy(&text, 0..text.value.trim_end_matches(['\r', '\n']).len());
+        return Ok(whole.finish(&text.place));
+    }
+    let mut words = Words {
+        text: &text,
+        at: 0,
+        is_nginx: false,
+    };
+    while let Some(word) = words.next()? {
+        match text.value.get(word.range.clone()) {
+            Some("-F") => {
+                let layout = words.next()?.ok_or_else(|| {
+                    let place = text.place.inside(word.range);
+                    place.error("`-F` without a text", "")
+                })?;
+                let escaped: &[char] = match layout.quote {
+                    Some('"') => &['"', '\\', '$', '`'],
+                    _ => &[],
+                };
+                return Ok(without_backslashes(&text, layout.range, escaped));
+            }
+            Some("-f") => {
+                let place = text.place.inside(word.range);
+                return Err(place
+                    .error("the format stands in another file", "")
+                    .help("paste the contents of that file in place of the command line"));
+            }
+            _ => {}
+        }
+    }
+    let mut whole = Rewritten::default();
+    whole.replace(&text, 0..text.value.len(), "%{Varnish:default_format}x");
+    Ok(whole.finish(&text.place))
 }
 
 /// The text of an Envoy layout.
@@ -306,6 +343,30 @@ mod tests {
     }
 
     #[test]
+    fn pasted_varnishncsa_is_what_stands_behind_its_option() {
+        let of = |text: &str| varnishncsa(at(text)).map(|text| text.value);
+        for (text, layout) in [
+            ("%h \\\"%r\\\" a\\\\\n", r#"%h \"%r\" a\\"#),
+            (
+                r#"/usr/bin/varnishncsa -a -F '%h "%r" \t' -D"#,
+                r#"%h "%r" \t"#,
+            ),
+            (r#"varnishncsa -F "%h \"%r\"" -w x"#, r#"%h "%r""#),
+            ("varnishncsa -a", "%{Varnish:default_format}x"),
+        ] {
+            assert_eq!(of(text).unwrap(), layout, "{text}");
+        }
+        let text = varnishncsa(at("varnishncsa -F '%h %s'")).unwrap();
+        assert_eq!(written(&text, "%s"), "%s");
+        assert_eq!(
+            of("varnishncsa -F").unwrap_err().message,
+            "`-F` without a text"
+        );
+        let file = of("varnishncsa -f x").unwrap_err().message;
+        assert_eq!(file, "the format stands in another file");
+    }
+
+    #[test]
     fn broken_directives_are_mistakes() {
         let message = |text: &str| nginx(at(text)).unwrap_err().message;
         assert_eq!(message("log_format main 'abc"), "this quote is not closed");
@@ -329,12 +390,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in "(log_format |LogFormat )?[a\\\\'\"; #\né$=]{0,40}") {
+        fn any_text_is_read_or_refused(text in "(log_format |LogFormat |-F )?[a\\\\'\"; #\né$=]{0,40}") {
             if let Ok((text, _)) = nginx(at(&text)) {
                 text.place.inside(0..text.value.len());
             }
-            if let Ok(text) = apache(at(&text)) {
-                text.place.inside(0..text.value.len());
+            for read in [apache(at(&text)), varnishncsa(at(&format!("varnishncsa {text}")))] {
+                if let Ok(text) = read {
+                    text.place.inside(0..text.value.len());
+                }
             }
         }
     }

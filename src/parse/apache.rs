@@ -42,7 +42,7 @@ struct ApacheFormat {
 }
 
 /// Text between directives, where `\t`, `\n`, `\r` and `\\` stand for one byte each.
-pub(super) fn plain_text(text: &str) -> Vec<u8> {
+fn plain_text(text: &str) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut bytes = text.bytes().peekable();
     while let Some(byte) = bytes.next() {

@@ -576,6 +576,7 @@ mod tests {
         Nginx,
         NginxJson,
         Apache,
+        Varnishncsa,
     }
 
     fn definition(dialect: Dialect, text: &str) -> FormatDefinition {
@@ -588,6 +589,7 @@ mod tests {
             Dialect::Nginx => Server::Nginx(NginxEscape::Default),
             Dialect::NginxJson => Server::Nginx(NginxEscape::Json),
             Dialect::Apache => Server::Apache,
+            Dialect::Varnishncsa => Server::Varnishncsa,
         };
         let value = LayoutDefinition::Server { dialect, text };
         FormatDefinition {
@@ -898,7 +900,7 @@ mod tests {
 
         #[test]
         fn any_text_is_a_format_or_a_mistake(text in "[$%{}a-z\\[\\]\" <>!,0-9^\\\\é]{0,30}") {
-            for dialect in [Dialect::Nginx, Dialect::NginxJson, Dialect::Apache] {
+            for dialect in [Dialect::Nginx, Dialect::NginxJson, Dialect::Apache, Dialect::Varnishncsa] {
                 match Format::compile(&definition(dialect, &text)) {
                     Ok(format) => drop(read(&format, b"a [31/Oct/2013:07:06:42 +0000] 200")),
                     Err(mistakes) => prop_assert!(!render(&mistakes, false).is_empty()),
@@ -1030,6 +1032,287 @@ mod tests {
             ["%t %D", "%t %T", "%t %{ms}T", "%t %{us}T"].map(shift),
             [-6, 0, -3, -6]
         );
+    }
+
+    #[test]
+    fn every_directive_of_apache_has_a_field() {
+        for (directive, line, name, value) in [
+            ("%a", "::1", "remote_addr", "::1"),
+            ("%{c}a", "192.0.2.1", "realip_remote_addr", "192.0.2.1"),
+            ("%h", "host.example", "remote_addr", "host.example"),
+            ("%{c}h", "h", "realip_remote_host", "h"),
+            ("%A", "192.0.2.7", "server_addr", "192.0.2.7"),
+            ("%B", "0", "body_bytes_sent", "0"),
+            ("\"%{id}C\"", "\"7 8\"", "cookie_id", "7 8"),
+            ("%{REGION}e", "eu", "env_REGION", "eu"),
+            ("%f", "/var/www/x", "request_filename", "/var/www/x"),
+            ("%H", "HTTP/1.1", "server_protocol", "HTTP/1.1"),
+            (
+                "%{X-CDN-Provider}i",
+                "akamai",
+                "http_x_cdn_provider",
+                "akamai",
+            ),
+            ("%k", "3", "connection_requests", "3"),
+            ("%l", "-", "remote_ident", "-"),
+            ("%L", "VFZ/x", "log_id", "VFZ/x"),
+            ("%{c}L", "VFZ/y", "connection_log_id", "VFZ/y"),
+            ("%{hit}n", "1", "note_hit", "1"),
+            ("%{Age}o", "12", "sent_http_age", "12"),
+            ("%p", "80", "server_port", "80"),
+            ("%{canonical}p", "443", "server_port", "443"),
+            ("%{local}p", "8443", "server_port", "8443"),
+            ("%{remote}p", "5000", "remote_port", "5000"),
+            ("%P", "17", "pid", "17"),
+            ("%{pid}P", "17", "pid", "17"),
+            ("%{tid}P", "140", "tid", "140"),
+            ("%{hextid}P", "7fa0", "tid", "7fa0"),
+            ("%R", "proxy:http://x", "handler", "proxy:http://x"),
+            ("%u", "frank", "remote_user", "frank"),
+            ("%v", "www.example.com", "server_name", "www.example.com"),
+            ("%V", "example.com", "host", "example.com"),
+            ("%X", "+", "connection_status", "+"),
+            ("%I", "148", "request_length", "148"),
+            ("%O", "286", "bytes_sent", "286"),
+            ("%S", "434", "bytes_transferred", "434"),
+            ("%{X-T}^ti", "t", "trailer_x_t", "t"),
+            ("%{X-T}^to", "t", "sent_trailer_x_t", "t"),
+            ("%^FB", "1500", "time_to_first_byte", "1500"),
+            ("%{SSL_CIPHER}x", "AES", "ssl_cipher", "AES"),
+            ("%{version}c", "TLSv1.3", "ssl_protocol", "TLSv1.3"),
+            ("%{cipher}c", "AES", "ssl_cipher", "AES"),
+            ("%!200,304{Referer}>i", "r", "http_referer", "r"),
+        ] {
+            let format = format(Dialect::Apache, &format!("%t {directive} end"));
+            let line = format!("[31/Oct/2013:07:06:42 +0000] {line} end");
+            assert_eq!(field(&format, &line, name), value, "{directive}");
+        }
+    }
+
+    #[test]
+    fn two_requests_of_one_redirect_have_names_of_their_own() {
+        let apache = |text: &str| format(Dialect::Apache, text).names();
+        assert_eq!(
+            apache("%t %s %>s"),
+            ["time_local", "original_status", "status"]
+        );
+        assert_eq!(
+            apache("%t %<s %>s"),
+            ["time_local", "original_status", "status"]
+        );
+        assert_eq!(apache("%t %s"), ["time_local", "status"]);
+        assert_eq!(apache("%t %>U|%U|"), ["time_local", "final_uri", "uri"]);
+        assert_eq!(
+            apache("%t %u|%<u|"),
+            ["time_local", "remote_user", "original_remote_user"]
+        );
+        assert_eq!(
+            apache("%h %a %t"),
+            ["remote_host", "remote_addr", "time_local"]
+        );
+    }
+
+    #[test]
+    fn the_finer_of_two_durations_is_the_duration() {
+        let format = format(Dialect::Apache, "%t %T %D");
+        let line = "[31/Oct/2013:07:06:42 +0000] 1 1204567";
+        assert_eq!(field(&format, line, "request_time"), "1204567");
+        assert_eq!(format.field("request_time").unwrap().shift, -6);
+        assert_eq!(field(&format, line, "coarse_request_time"), "1");
+        assert_eq!(format.field("coarse_request_time").unwrap().shift, 0);
+    }
+
+    #[test]
+    fn a_time_in_pieces_is_one_field() {
+        let seconds = 1_383_203_202;
+        for (text, line, nanos) in [
+            // The example of mod_log_config.
+            (
+                "%h %{%d/%b/%Y %T}t.%{msec_frac}t %{%z}t %s",
+                "::1 31/Oct/2013 09:06:42.250 +0200 200",
+                250_000_000,
+            ),
+            ("[%{%F}t %{%T}t] %s", "[2013-10-31 07:06:42] 200", 0),
+            (
+                "%{%F %T}t,%{usec_frac}t %s",
+                "2013-10-31 07:06:42,000007 200",
+                7000,
+            ),
+            (
+                "%{sec}t.%{msec_frac}t %s",
+                "1383203202.250 200",
+                250_000_000,
+            ),
+            (
+                "%{sec}t%{usec_frac}t %s",
+                "1383203202250000 200",
+                250_000_000,
+            ),
+            ("%{msec}t %s", "1383203202250 200", 250_000_000),
+            (
+                "%{begin:%d/%b/%Y:%T %z}t %s",
+                "31/Oct/2013:07:06:42 +0000 200",
+                0,
+            ),
+            ("%{%c}t %s", "Thu Oct 31 07:06:42 2013 200", 0),
+            (
+                "%{%T}t %h %{%F %T}t %s",
+                "07:06:42 ::1 2013-10-31 07:06:42 200",
+                0,
+            ),
+            (
+                "%{end:%T}t %{begin:%F %T}t %s",
+                "07:06:43 2013-10-31 07:06:42 200",
+                0,
+            ),
+        ] {
+            for dialect in [Dialect::Apache, Dialect::Varnishncsa] {
+                let format = format(dialect, text);
+                let (reading, _, time) = read(&format, line.as_bytes()).expect(text);
+                assert_eq!(reading, Reading::Exact, "{text}");
+                assert_eq!(time, Some(EventTime { seconds, nanos }), "{text}");
+                assert_eq!(field(&format, line, "status"), "200", "{text}");
+            }
+        }
+        let apart = format(Dialect::Apache, "%{sec}t %h %{msec_frac}t %s");
+        assert_eq!(field(&apart, "1383203202 ::1 250 200", "time_2"), "250");
+        let both = format(Dialect::Apache, "%t %{usec_frac}t");
+        assert_eq!(both.names(), ["time_local", "time"]);
+        assert!(refused(Dialect::Apache, "%{%d/%b/%Y}t %h %{%T}t").contains("does not tell"));
+        assert!(refused(Dialect::Apache, "%{msec_frac}t %h").contains("does not tell"));
+    }
+
+    #[test]
+    fn varnishs_directives_have_nginxs_names() {
+        for (text, line, name, value) in [
+            (
+                "%{Varnish:hitmiss}x",
+                "miss",
+                "upstream_cache_status",
+                "miss",
+            ),
+            (
+                "%{Varnish:hitmiss}x %{Varnish:handling}x",
+                "miss pass",
+                "upstream_cache_status",
+                "pass",
+            ),
+            (
+                "%{Varnish:hitmiss}x %{Varnish:handling}x",
+                "miss pass",
+                "varnish_hitmiss",
+                "miss",
+            ),
+            (
+                "%{Varnish:time_firstbyte}x",
+                "0.001424",
+                "time_to_first_byte",
+                "0.001424",
+            ),
+            (
+                "%{Varnish:side}x %{Varnish:vxid}x",
+                "c 32770",
+                "request_id",
+                "32770",
+            ),
+            (
+                "\"%{VCL_Log:my-key}x\"",
+                r#""va\"l ue""#,
+                "vcl_log_my_key",
+                "va\"l ue",
+            ),
+            (
+                "%{VSL:Timestamp:Resp[2]}x",
+                "0.001461",
+                "vsl_timestamp_resp_2",
+                "0.001461",
+            ),
+            ("%U%q", "/a?b=c", "request_uri", "/a?b=c"),
+            ("%U %q %m", "/synth  GET", "request_method", "GET"),
+            ("%D %T %{ms}T", "1461 0 1", "request_time", "1461"),
+            ("%I %O %H", "148 286 HTTP/1.1", "bytes_sent", "286"),
+            (
+                "%{Host}i \\x41\\\"%s\\\"",
+                "www.example.com x41\"200\"",
+                "http_host",
+                "www.example.com",
+            ),
+        ] {
+            let format = format(Dialect::Varnishncsa, &format!("%t {text} end"));
+            let line = format!("[31/Oct/2013:07:06:42 +0000] {line} end");
+            assert_eq!(field(&format, &line, name), value, "{text}");
+        }
+        let whole = format(Dialect::Varnishncsa, "%{Varnish:default_format}x %D");
+        let line =
+            r#"- - - [31/Oct/2013:07:06:42 +0000] "- http://localhost HTTP/1.0" 400 0 "-" "-" 0"#;
+        assert_eq!(read(&whole, line.as_bytes()).unwrap().0, Reading::Exact);
+        assert!(refused(Dialect::Varnishncsa, "%t 100%%").contains("no directive `%%`"));
+        assert!(
+            refused(Dialect::Varnishncsa, "%t %{Varnish:luck}x").contains("`%{Varnish:luck}x`")
+        );
+    }
+
+    #[test]
+    fn of_several_servers_asked_the_last_one_counts() {
+        let text = "[$time_local] $upstream_addr $upstream_status \"$upstream_response_time\" $request_time";
+        let nginx = format(Dialect::Nginx, text);
+        for (addr, status, time, last) in [
+            (
+                "192.0.2.1:80",
+                "200",
+                "0.004",
+                ["192.0.2.1:80", "200", "0.004"],
+            ),
+            (
+                "192.0.2.1:80, unix:/tmp/s",
+                "502, 200",
+                "0.001, 0.004",
+                ["unix:/tmp/s", "200", "0.004"],
+            ),
+            (
+                "192.0.2.1:80, 192.0.2.2:80 : 192.0.2.3:80",
+                "502, 504 : 200",
+                "0.1, 60.0 : 0.004",
+                ["192.0.2.3:80", "200", "0.004"],
+            ),
+            (
+                "app : 192.0.2.3:80",
+                "- : 200",
+                "- : 0.004",
+                ["192.0.2.3:80", "200", "0.004"],
+            ),
+            (
+                "192.0.2.1:80 : ",
+                "404 : ",
+                "0.004 : ",
+                ["192.0.2.1:80", "404", "0.004"],
+            ),
+            ("-", "-", "-", ["-", "-", "-"]),
+            ("192.0.2.1:80, -", "502, -", "0.1, -", ["-", "-", "-"]),
+        ] {
+            let line = format!("[31/Oct/2013:07:06:42 +0000] {addr} {status} \"{time}\" 60.105");
+            assert_eq!(
+                read(&nginx, line.as_bytes()).unwrap().0,
+                Reading::Exact,
+                "{line}"
+            );
+            let names = ["upstream_addr", "upstream_status", "upstream_response_time"];
+            assert_eq!(names.map(|name| field(&nginx, &line, name)), last, "{line}");
+            assert_eq!(field(&nginx, &line, "request_time"), "60.105", "{line}");
+        }
+    }
+
+    #[test]
+    fn absent_values_are_empty_where_nginx_writes_nothing_for_them() {
+        let text = "$remote_addr $msec $request_method $server_protocol $remote_port $upstream_status $upstream_response_time|$status";
+        let json = format(Dialect::NginxJson, text);
+        let line = "203.0.113.9 1383203202.250      |400";
+        assert_eq!(read(&json, line.as_bytes()).unwrap().0, Reading::Exact);
+        assert_eq!(field(&json, line, "status"), "400");
+        assert_eq!(field(&json, line, "request_method"), "");
+        let whole = "203.0.113.9 1383203202.250 GET HTTP/1.1 5000 502, 200 0.1, 0.2|200";
+        assert_eq!(field(&json, whole, "upstream_status"), "200");
+        assert_eq!(field(&json, whole, "request_method"), "GET");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The text behind `varnishncsa -F` as pieces (varnishncsa(1), "Format").
 //!
-//! The spelling and the escapes are Apache's. `%r` holds an absolute URL; what Varnish knows beyond
+//! The spelling of directives and the escapes in values are Apache's (checked with 7.1: `\"`, `\\`,
+//! `\n`, `\xHH`). In the text itself a backslash makes `n` and `t` what they are in C and leaves any
+//! other character as it is; there is no `%%`. `%r` holds an absolute URL; what Varnish knows beyond
 //! Apache stands in `%{…}x`. Whether a cache was hit is told twice: `Varnish:handling` knows more
 //! words (`hit`, `miss`, `pass`, `pipe`, `synth`) than `Varnish:hitmiss` and wins where both stand.
 
-use super::apache::{duration, header_field, plain_text, query};
+use super::apache::{duration, header_field, query};
 use super::directive::{self, Directive, Part, header_name};
 use super::layout::{FormatError, Piece, Quoting, ServerFormat, Shape};
 use super::time_pieces::TimePieces;
@@ -12,7 +14,7 @@ use crate::definition::Unit;
 use crate::record::Escape;
 
 /// What varnishncsa writes without `-F`.
-pub(crate) const DEFAULT: &str = r#"%h %l %u %t "%r" %s %b "%{Referer}i" "%{User-agent}i""#;
+const DEFAULT: &str = r#"%h %l %u %t "%r" %s %b "%{Referer}i" "%{User-agent}i""#;
 
 /// Understands the text. Errors carry the byte range inside it.
 pub(super) fn format(text: &str) -> Result<ServerFormat, FormatError> {
@@ -27,7 +29,7 @@ pub(super) fn format(text: &str) -> Result<ServerFormat, FormatError> {
 fn take(part: Part<'_>, format: &mut ServerFormat, times: &mut TimePieces) -> Result<(), String> {
     let directive = match part {
         Part::Text(text) => {
-            format.literal(&plain_text(text));
+            format.literal(plain_text(text).as_bytes());
             return Ok(());
         }
         Part::Directive(directive) => directive,
@@ -53,6 +55,24 @@ fn take(part: Part<'_>, format: &mut ServerFormat, times: &mut TimePieces) -> Re
         }
     }
     Ok(())
+}
+
+/// Text between directives: `\n` and `\t` stand for one byte, another backslash for nothing.
+fn plain_text(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        let is_escape = letter == '\\';
+        plain.push(
+            match (is_escape, if is_escape { letters.next() } else { None }) {
+                (true, Some('n')) => '\n',
+                (true, Some('t')) => '\t',
+                (true, Some(other)) => other,
+                _ => letter,
+            },
+        );
+    }
+    plain
 }
 
 fn unknown(directive: &Directive<'_>) -> String {
