@@ -333,7 +333,7 @@ fn is_known_elsewhere(name: &str) -> bool {
         "env_",
         "note_",
     ];
-    const NAMES: [&str; 36] = [
+    const NAMES: [&str; 40] = [
         "cdn",
         "cache_status",
         "edge_country",
@@ -370,6 +370,10 @@ fn is_known_elsewhere(name: &str) -> bool {
         "x_edge_detailed_result_type",
         "time_to_first_byte",
         "realip_remote_addr",
+        "level",
+        "message",
+        "module",
+        "os_error",
     ];
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }
