@@ -1,14 +1,15 @@
 //! The one screen where a line becomes a count.
 //!
 //! Pure: no I/O, no clock, no thread. Lines go in, a table grows, every line is accounted for once:
-//! `lines = parsed + unparsed + skipped + Σ rejected`.
+//! `lines = parsed + unparsed + skipped + Σ rejected`. Of a record that an envelope cut into several
+//! lines, the last one is the record's, the others are rejected as pieces.
 
 use std::sync::Arc;
 
 use memchr::{memchr, memchr_iter, memmem};
 
 use crate::metrics::Table;
-use crate::parse::{Line, Reader, TimeError};
+use crate::parse::{Envelopes, Line, Opened, Reader, TimeError};
 use crate::record::{Mismatch, Reading, Span};
 use crate::rule::{Evaluator, Moment};
 
@@ -31,11 +32,13 @@ pub enum Rejection {
     OutOfRange,
     /// Nothing but NUL bytes.
     NulRun,
+    /// Part of a record that a later line ends.
+    Piece,
 }
 
 impl Rejection {
     /// All reasons, in the order they are shown.
-    pub const ALL: [Rejection; 8] = [
+    pub const ALL: [Rejection; 9] = [
         Rejection::Blank,
         Rejection::Directive,
         Rejection::TooLong,
@@ -44,6 +47,7 @@ impl Rejection {
         Rejection::BadTime,
         Rejection::OutOfRange,
         Rejection::NulRun,
+        Rejection::Piece,
     ];
 
     /// The label value.
@@ -57,6 +61,7 @@ impl Rejection {
             Rejection::BadTime => "bad_time",
             Rejection::OutOfRange => "out_of_range",
             Rejection::NulRun => "nul_run",
+            Rejection::Piece => "piece",
         }
     }
 }
@@ -71,7 +76,7 @@ pub struct LineCounts {
     /// Lines passed over because no wanted rule could take them.
     pub skipped: u64,
     /// Lines rejected, by [`Rejection`].
-    pub rejected: [u64; 8],
+    pub rejected: [u64; Rejection::ALL.len()],
     /// Of the parsed lines, those read leniently.
     pub partial: u64,
     /// Of the parsed lines, those whose local time a clock change made ambiguous.
@@ -251,6 +256,7 @@ pub struct Pipeline<W> {
     range: TimeRange,
     windows: W,
     literal: Option<memmem::Finder<'static>>,
+    envelopes: Option<Box<Envelopes>>,
     /// What became of the lines so far.
     pub counts: LineCounts,
 }
@@ -270,7 +276,29 @@ impl<W: Windows> Pipeline<W> {
             range,
             windows,
             literal,
+            envelopes: None,
             counts: LineCounts::default(),
+        }
+    }
+
+    /// Takes lines out of envelopes that cut or escape them. No line may then be skipped for lack of
+    /// a literal, which an envelope may write in another way.
+    #[must_use]
+    pub fn with_envelopes(mut self, envelopes: Envelopes) -> Pipeline<W> {
+        (self.envelopes, self.literal) = (Some(Box::new(envelopes)), None);
+        self
+    }
+
+    /// What envelopes remember of the lines so far, where they are taken off.
+    pub fn envelopes(&mut self) -> Option<&mut Envelopes> {
+        self.envelopes.as_deref_mut()
+    }
+
+    /// A line over the limit was passed over. What was begun before it stays without its end.
+    pub fn too_long(&mut self) {
+        self.counts.reject(Rejection::TooLong);
+        if let Some(envelopes) = &mut self.envelopes {
+            envelopes.forget();
         }
     }
 
@@ -375,6 +403,47 @@ impl<W: Windows> Pipeline<W> {
             Ok(line) => line,
             Err(reason) => return self.counts.reject(reason),
         };
+        let enveloped = self.envelopes.take_if(|envelopes| envelopes.concern(line));
+        let Some(mut envelopes) = enveloped else {
+            return self.record(line, None, position, unparsed);
+        };
+        let opened = envelopes.open(line);
+        match (opened, opened.record(line)) {
+            (_, Some((text, whole))) => match trimmed(text) {
+                Ok(text) => self.record(text, whole, position, unparsed),
+                Err(reason) => self.counts.reject(reason),
+            },
+            (Opened::TooLong, None) => self.counts.reject(Rejection::TooLong),
+            (Opened::Piece, None) => self.counts.reject(Rejection::Piece),
+            (_, None) => self.counts.reject(Rejection::Directive),
+        }
+        self.envelopes = Some(envelopes);
+    }
+
+    /// Counts a record, or else the whole line that it was taken out of.
+    #[inline]
+    fn record(
+        &mut self,
+        record: &[u8],
+        whole: Option<&[u8]>,
+        position: u64,
+        unparsed: &mut impl FnMut(&[u8], u64, usize, Mismatch),
+    ) {
+        let Err(mismatch) = self.count(record, position) else {
+            return;
+        };
+        if whole.is_some_and(|whole| self.count(whole, position).is_ok()) {
+            return;
+        }
+        self.counts.unparsed += 1;
+        if let Some((number, mismatch)) = mismatch {
+            unparsed(record, position, number, mismatch);
+        }
+    }
+
+    /// Counts by the first format that reads the line; else says which one came furthest.
+    #[inline]
+    fn count(&mut self, line: &[u8], position: u64) -> Result<(), Option<(usize, Mismatch)>> {
         let mut best: Option<(usize, Mismatch)> = None;
         for (number, counter) in self.counters.iter_mut().enumerate() {
             match counter.line(
@@ -387,9 +456,12 @@ impl<W: Windows> Pipeline<W> {
                 Outcome::Parsed(reading) => {
                     self.counts.parsed += 1;
                     self.counts.partial += u64::from(reading == Reading::Partial);
-                    return;
+                    return Ok(());
                 }
-                Outcome::Rejected(reason) => return self.counts.reject(reason),
+                Outcome::Rejected(reason) => {
+                    self.counts.reject(reason);
+                    return Ok(());
+                }
                 Outcome::Unparsed(mismatch) => {
                     if best.is_none_or(|(_, known)| known.at < mismatch.at) {
                         best = Some((number, mismatch));
@@ -397,10 +469,7 @@ impl<W: Windows> Pipeline<W> {
                 }
             }
         }
-        self.counts.unparsed += 1;
-        if let Some((number, mismatch)) = best {
-            unparsed(line, position, number, mismatch);
-        }
+        Err(best)
     }
 }
 

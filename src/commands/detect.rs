@@ -3,7 +3,9 @@
 //! A line that is exactly what the format says counts most, one with more behind it less, one that
 //! only a person would read least; ties go to the documented order (`detect` in the format files).
 
-use crate::parse::{Format, Line, Reader, Zone};
+use std::borrow::Cow;
+
+use crate::parse::{Envelopes, Format, Line, Reader, Zone, are_pieces};
 use crate::record::{Reading, Span};
 
 /// Lines that detection looks at.
@@ -26,18 +28,39 @@ pub(super) struct Fit {
     pub(super) failure: Option<(u32, String)>,
 }
 
+/// A line of the sample without its envelope, and with it where a format may read that.
+type Sampled<'s> = (Cow<'s, [u8]>, Option<&'s [u8]>);
+
 /// All candidates, best first. Candidates must be in the documented order.
 pub(super) fn rank(candidates: &[Format], sample: &[u8]) -> Vec<Fit> {
+    let lines = lines(sample);
     let mut fits: Vec<Fit> = candidates
         .iter()
         .enumerate()
-        .map(|(number, format)| fit(number, format, sample))
+        .map(|(number, format)| fit(number, format, &lines))
         .collect();
     fits.sort_by_key(|fit| (std::cmp::Reverse(fit.score), fit.candidate));
     fits
 }
 
-fn fit(candidate: usize, format: &Format, sample: &[u8]) -> Fit {
+/// The lines that say something, out of their envelopes.
+fn lines(sample: &[u8]) -> Vec<Sampled<'_>> {
+    let lines = sample.split(|&byte| byte == b'\n').take(SAMPLE_LINES);
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+    if !are_pieces(sample) {
+        return lines.map(|line| (Cow::Borrowed(line), None)).collect();
+    }
+    let mut envelopes = Envelopes::new(SAMPLE_BYTES);
+    let opened = lines.filter_map(|line| {
+        let (record, whole) = envelopes.open(line).record(line)?;
+        let whole = whole.map(|_| line);
+        (!record.trim_ascii().is_empty()).then(|| (Cow::Owned(record.to_vec()), whole))
+    });
+    opened.collect()
+}
+
+fn fit(candidate: usize, format: &Format, lines: &[Sampled<'_>]) -> Fit {
     let mut reader = format.reader(&[], &Zone::utc());
     let mut spans = vec![Span::ABSENT; reader.spans()];
     let mut fit = Fit {
@@ -47,12 +70,13 @@ fn fit(candidate: usize, format: &Format, sample: &[u8]) -> Fit {
         score: 0,
         failure: None,
     };
-    for line in sample.split(|&byte| byte == b'\n').take(SAMPLE_LINES) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let Some(score) = score(format, &mut reader, line, &mut spans, &mut fit.failure) else {
+    for (line, whole) in lines {
+        let mut ask = |line: &[u8]| score(format, &mut reader, line, &mut spans, &mut fit.failure);
+        let score = match (ask(line), whole) {
+            (Some(0), Some(whole)) => ask(whole),
+            (score, _) => score,
+        };
+        let Some(score) = score else {
             continue;
         };
         fit.lines += 1;

@@ -12,10 +12,11 @@ use crate::geo::{AddressSet, GeoCache, Trust};
 use crate::metrics::Metric;
 use crate::metrics::run::Merge;
 use crate::metrics::series::labels_of;
-use crate::parse::{Format, Zone};
+use crate::parse::{Envelopes, Format, Zone};
 use crate::pipeline::{Counter, Pipeline, TimeRange, Windows};
 use crate::record::{Escape, FieldKind, Fields, Span};
 use crate::rule::{Environment, Evaluator, Moment, RuleSource, Rules, register};
+use crate::source::MAX_LINE;
 
 /// An example that does not hold, with what came instead.
 pub type ExampleFailure = Diagnostic;
@@ -101,9 +102,13 @@ fn format_example(format: &Format, example: &FormatExample, zone: &Zone) -> Vec<
         .map(|(name, _)| name.value.clone())
         .collect();
     let mut reader = FieldReader::new(format, zone, &asked);
+    let mut envelopes = Envelopes::new(MAX_LINE);
     let mut last = Err(NoFields::Directive);
-    for line in example.line.value.lines() {
-        last = reader.read(line.as_bytes());
+    for line in example.line.value.lines().map(str::as_bytes) {
+        last = match envelopes.open(line).record(line) {
+            Some((record, whole)) => reader.read_either(record, whole),
+            None => Err(NoFields::Directive),
+        };
     }
     let fields = match last {
         Ok(LineFields {

@@ -14,10 +14,11 @@ use crate::cli::ExplainArgs;
 use crate::diagnostic::Untrusted;
 use crate::geo::{GeoCache, Place, mask, walk_steps};
 use crate::metrics::Metric;
-use crate::parse::Reader;
+use crate::parse::{Envelopes, Opened, Reader};
 use crate::pipeline::Pipeline;
 use crate::record::{Reading, Span};
 use crate::rule::{Evaluator, Verdict};
+use crate::source::MAX_LINE;
 
 /// Runs the command.
 ///
@@ -44,7 +45,9 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<Done, Failure> {
     let result = if args.line.as_bytes() == b"-" {
         lines(&mut out, &mut parsers, args)
     } else {
-        line(&mut out, &mut parsers, args.line.as_bytes(), args)
+        let mut envelopes = Envelopes::new(MAX_LINE);
+        let text = args.line.as_bytes();
+        line(&mut out, &mut parsers, &mut envelopes, text, args)
     };
     match result.and_then(|read| out.flush().map(|()| read)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Done::Complete),
@@ -65,6 +68,7 @@ fn lines(
 ) -> io::Result<bool> {
     let mut input = io::stdin().lock();
     let (mut buffer, mut all) = (Vec::new(), true);
+    let mut envelopes = Envelopes::new(MAX_LINE);
     loop {
         buffer.clear();
         if input.read_until(b'\n', &mut buffer)? == 0 {
@@ -72,35 +76,69 @@ fn lines(
         }
         let text = buffer.strip_suffix(b"\n").unwrap_or(&buffer);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        all &= line(out, parsers, text, args)?;
+        all &= line(out, parsers, &mut envelopes, text, args)?;
     }
 }
 
-/// One line; false when no parser reads it.
+/// One line out of its envelope; false when no parser reads it.
 fn line(
     out: &mut impl Write,
     parsers: &mut [Explainer<'_>],
+    envelopes: &mut Envelopes,
     line: &[u8],
     args: &ExplainArgs,
 ) -> io::Result<bool> {
-    let attempts: Vec<Result<LineFields, NoFields>> = parsers
-        .iter_mut()
-        .map(|parser| parser.fields.read(line))
-        .collect();
-    let best = best(&attempts);
-    if args.json {
-        let object = match best
-            .and_then(|number| Some((parsers.get_mut(number)?, attempts.get(number)?)))
-        {
-            Some((parser, Ok(fields))) => parser.json(line, fields),
-            Some((parser, Err(reason))) => parser.json_of_failure(reason),
-            None => {
-                json!({"parser": null, "ok": false, "error": "no parser", "time": null, "fields": {}, "counts": {}})
-            }
+    let opened = envelopes.open(line);
+    let Some((text, whole)) = opened.record(line) else {
+        let what = match opened {
+            Opened::Piece => "a piece of a line: what it is shows with the last piece",
+            Opened::TooLong => "the last piece of a line that is too long",
+            _ => "a line of the envelope itself",
         };
+        if args.json {
+            writeln!(out, "{}", without_parser(what))?;
+        } else {
+            writeln!(out, "{what}")?;
+        }
+        return Ok(true);
+    };
+    let mut read = |line: &[u8]| -> Vec<Result<LineFields, NoFields>> {
+        let parsers = parsers.iter_mut();
+        parsers.map(|parser| parser.fields.read(line)).collect()
+    };
+    let attempts = read(text);
+    if let Some(whole) = whole.filter(|_| attempts.iter().all(Result::is_err)) {
+        let others = read(whole);
+        if others.iter().any(Result::is_ok) {
+            return record(out, parsers, whole, &others, args);
+        }
+    }
+    record(out, parsers, text, &attempts, args)
+}
+
+fn without_parser(why: &str) -> Value {
+    json!({"parser": null, "ok": false, "error": why, "time": null, "fields": {}, "counts": {}})
+}
+
+/// What all parsers made of one record; false when none reads it.
+fn record(
+    out: &mut impl Write,
+    parsers: &mut [Explainer<'_>],
+    line: &[u8],
+    attempts: &[Result<LineFields, NoFields>],
+    args: &ExplainArgs,
+) -> io::Result<bool> {
+    let best = best(attempts);
+    if args.json {
+        let object =
+            match best.and_then(|number| Some((parsers.get_mut(number)?, attempts.get(number)?))) {
+                Some((parser, Ok(fields))) => parser.json(line, fields),
+                Some((parser, Err(reason))) => parser.json_of_failure(reason),
+                None => without_parser("no parser"),
+            };
         writeln!(out, "{object}")?;
     } else {
-        for (parser, attempt) in parsers.iter().zip(&attempts) {
+        for (parser, attempt) in parsers.iter().zip(attempts) {
             if let Err(reason) = attempt {
                 parser.show_failure(out, line, reason, args.raw)?;
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::geo::GeoCache;
-use crate::parse::{EventTime, Format, Line, Reader, TimeError, Zone};
+use crate::parse::{EventTime, Format, HEADER_FIELDS, Line, Reader, TimeError, Zone};
 use crate::record::{Mismatch, Reading, Span};
 use crate::rule::{Environment, Evaluator, Rules};
 
@@ -44,6 +44,7 @@ impl<'f> FieldReader<'f> {
     pub(super) fn new(format: &'f Format, zone: &Zone, more: &[String]) -> FieldReader<'f> {
         let mut names = format.names();
         names.extend(DERIVED.map(str::to_owned));
+        names.extend(HEADER_FIELDS.map(str::to_owned));
         names.extend_from_slice(more);
         names.sort();
         names.dedup();
@@ -64,6 +65,20 @@ impl<'f> FieldReader<'f> {
             evaluator,
             spans,
         }
+    }
+
+    /// The fields of a record, or else of the whole line that it was taken out of.
+    pub(super) fn read_either(
+        &mut self,
+        record: &[u8],
+        whole: Option<&[u8]>,
+    ) -> Result<LineFields, NoFields> {
+        let refused = match (self.read(record), whole) {
+            (Err(refused), Some(_)) => refused,
+            (read, _) => return read,
+        };
+        let whole = whole.map(|whole| self.read(whole));
+        whole.and_then(Result::ok).ok_or(refused)
     }
 
     /// The fields of one line; lines of a W3C file must come in order.

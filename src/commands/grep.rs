@@ -13,7 +13,7 @@ use crate::cli::GrepArgs;
 use crate::definition::{At, MetricDefinition, MetricType, RuleSetDefinition};
 use crate::diagnostic::{Diagnostic, Place, Untrusted};
 use crate::geo::mask_addresses;
-use crate::parse::{Line, Reader};
+use crate::parse::{Envelopes, Line, Reader};
 use crate::pipeline::TimeRange;
 use crate::record::Span;
 use crate::rule::matcher::{self, Matcher};
@@ -62,6 +62,7 @@ pub(crate) fn run(args: &GrepArgs) -> Result<Done, Failure> {
         range,
         left: args.max.unwrap_or(u64::MAX),
         masked: Vec::new(),
+        envelopes: None,
     };
     let mut errors = Vec::new();
     for (input, choice) in found.iter().zip(&chosen.inputs) {
@@ -70,6 +71,7 @@ pub(crate) fn run(args: &GrepArgs) -> Result<Done, Failure> {
             .iter()
             .filter_map(|&n| Some(Asked::new(&engine, compiled.get(n)?)))
             .collect();
+        search.envelopes = choice.in_pieces.then(|| Envelopes::new(MAX_LINE));
         match search.input(
             input,
             stdin.take_if(|_| input.kind == InputKind::Stdin),
@@ -266,6 +268,8 @@ struct Search<'a> {
     range: TimeRange,
     left: u64,
     masked: Vec<u8>,
+    /// Of the input at hand, when its lines are cut or escaped.
+    envelopes: Option<Envelopes>,
 }
 
 impl Search<'_> {
@@ -297,21 +301,43 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Prints a line that answers the question; of one that was cut into pieces, the pieces joined.
     fn line(&mut self, line: &[u8], parsers: &mut [Asked], out: &mut impl Write) -> io::Result<()> {
         let trimmed = line.strip_suffix(b"\r").unwrap_or(line);
-        let answer = parsers
-            .iter_mut()
-            .find_map(|parser| parser.answers(trimmed, self.range));
-        if answer != Some(true) {
-            return Ok(());
-        }
+        let mut envelopes = self.envelopes.take();
+        let is_bare = envelopes.is_none();
+        let opened = envelopes
+            .as_mut()
+            .map_or(Some((trimmed, None)), |envelopes| {
+                envelopes.open(trimmed).record(trimmed)
+            });
+        let written = match opened {
+            None => Ok(()),
+            Some((record, whole)) => {
+                let mut ask = |line: &[u8]| {
+                    let mut answers = parsers.iter_mut();
+                    answers.find_map(|parser| parser.answers(line, self.range))
+                };
+                match ask(record).or_else(|| ask(whole?)) {
+                    Some(true) if is_bare => self.print(line, out),
+                    Some(true) => self.print(whole.unwrap_or(record), out),
+                    _ => Ok(()),
+                }
+            }
+        };
+        self.envelopes = envelopes;
+        written
+    }
+
+    fn print(&mut self, line: &[u8], out: &mut impl Write) -> io::Result<()> {
         self.left -= 1;
         if self.args.raw {
             out.write_all(line)?;
             return out.write_all(b"\n");
         }
         self.masked.clear();
-        mask_addresses(trimmed, &mut self.masked);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        mask_addresses(line, &mut self.masked);
         writeln!(out, "{}", Untrusted(&self.masked))
     }
 }

@@ -8,7 +8,7 @@ use super::Failure;
 use super::detect::{self, Fit, SAMPLE_BYTES};
 use super::engine::Engine;
 use crate::diagnostic::Diagnostic;
-use crate::parse::Format;
+use crate::parse::{Format, are_pieces};
 use crate::source::{
     Archive, ArchiveError, Compression, Input, InputError, InputKind, Limits, expand,
 };
@@ -49,6 +49,8 @@ pub(super) struct Choice {
     pub(super) fit: Option<Fit>,
     /// The input is not compressed.
     pub(super) plain: bool,
+    /// Its first lines are in envelopes that cut or escape them: it is read as one, from the beginning.
+    pub(super) in_pieces: bool,
     /// No parser reads it, and nobody asked for it by name.
     pub(super) left_out: bool,
 }
@@ -103,6 +105,7 @@ pub(super) fn choose(
             }
         };
         let plain = archive.compression() == Compression::Plain;
+        let in_pieces = are_pieces(&head);
         let mut left_out = false;
         let (parsers, fit) = if named.is_empty() {
             match detected(&candidates, &head, input, &mut chosen.parsers) {
@@ -128,6 +131,7 @@ pub(super) fn choose(
             parsers,
             fit,
             plain,
+            in_pieces,
             left_out,
         });
     }

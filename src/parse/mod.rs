@@ -3,13 +3,15 @@
 //! A [`Format`] is a compiled definition; it knows which fields exist, in which dialect their
 //! values are written and where the time stands. A [`Reader`] is a format prepared for the fields
 //! that are wanted, with what must be remembered from line to line: the last time, and the columns
-//! of a W3C file. One reader reads one file's lines in order.
+//! of a W3C file. One reader reads one file's lines in order. It takes headers off its lines by
+//! itself; [`Envelopes`] is for envelopes that cut lines into pieces or escape them.
 //!
 //! A new kind of layout is one file here, one variant of `Layout` and of `Plan`; a new log
 //! format is a file in `parsers/` and none here.
 
 mod apache;
 mod directive;
+mod envelope;
 mod envoy;
 mod haproxy;
 mod json;
@@ -22,6 +24,7 @@ mod time_pieces;
 mod varnishncsa;
 mod w3c;
 
+pub use envelope::{Envelopes, FIELDS as HEADER_FIELDS, Opened, are_pieces, without_open_record};
 pub use reader::{Line, Reader};
 pub use time::{EventTime, TimeError, TimeFormat, Zone};
 
@@ -155,7 +158,10 @@ impl Format {
 impl Fields for Format {
     fn field(&self, name: &str) -> Option<FieldKind> {
         if !offers(&self.layout, name) {
-            return None;
+            return envelope::FIELDS.contains(&name).then_some(FieldKind {
+                escape: Escape::None,
+                shift: 0,
+            });
         }
         let unit = self.units.iter().find(|(known, _)| known == name);
         let shift = unit.map_or(0, |(_, unit)| match unit {
@@ -343,7 +349,7 @@ fn offers(layout: &Layout, name: &str) -> bool {
 }
 
 fn unknown_field(name: &At<String>, layout: &Layout, names: &[String]) -> Option<Diagnostic> {
-    if offers(layout, &name.value) {
+    if offers(layout, &name.value) || envelope::FIELDS.contains(&name.value.as_str()) {
         return None;
     }
     let error = name.place.error(

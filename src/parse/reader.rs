@@ -1,7 +1,12 @@
 //! A format prepared for the fields that are wanted, reading one file's lines in order.
+//!
+//! A line behind a header (of syslog, of a container's runtime) is read inside it, unless the format
+//! takes the whole line exactly and the inside not; then the header is the format's own. Spans point
+//! into the whole line either way.
 
 use regex::bytes::CaptureLocations;
 
+use super::envelope::{self, Prefix};
 use super::json::{JsonLayout, JsonPath, JsonTemplate};
 use super::layout;
 use super::pattern::Pattern;
@@ -28,6 +33,11 @@ pub struct Reader {
     /// Spans of fields that must not be absent.
     required: Vec<usize>,
     spans: usize,
+    /// Spans of the header's host and program, where they are wanted and the format has no such
+    /// fields of its own.
+    header: Option<[Option<usize>; 2]>,
+    /// Where the line that was read last begins, behind its header.
+    inside: usize,
     last: LastTime,
 }
 
@@ -100,8 +110,14 @@ impl Format {
             },
         };
         let required = self.require.iter().map(|name| slot(name)).collect();
+        let header = envelope::FIELDS.map(|field| {
+            let slot = names.iter().position(|name| name == field);
+            slot.filter(|_| !super::offers(&self.layout, field))
+        });
         let plan = self.plan(&names);
         Reader {
+            header: (header != [None; 2]).then_some(header),
+            inside: 0,
             time,
             zone: zone.clone(),
             required,
@@ -141,8 +157,11 @@ impl Format {
                 }
             }
             Layout::Json { fields, families } => {
-                let paths = names.iter().map(|name| json_paths(name, fields, families));
-                Plan::Json(JsonLayout::of_choices(paths.collect()))
+                let path = |name: &String| match super::offers(&self.layout, name) {
+                    true => json_paths(name, fields, families),
+                    false => vec![JsonPath(Vec::new())],
+                };
+                Plan::Json(JsonLayout::of_choices(names.iter().map(path).collect()))
             }
             Layout::W3c { fields, columns } => {
                 Plan::W3c(W3cReader::new(names, fields, columns.as_deref()))
@@ -169,6 +188,8 @@ impl Format {
         let Layout::Json { families, .. } = &self.layout else {
             return Vec::new();
         };
+        let inside = envelope::prefix(line).map_or(0, |prefix| prefix.message);
+        let line = line.get(inside..).unwrap_or_default();
         let members = |(prefix, template): &(String, JsonTemplate)| {
             let names = template.expand(line).into_iter();
             names
@@ -203,6 +224,50 @@ fn json_paths(
         .filter(|(prefix, _)| prefix == family)
         .map(|(_, template)| template.instantiate(member))
         .collect()
+}
+
+impl Plan {
+    /// Reads a line that is what the format says, or says how to read those after it.
+    #[inline]
+    fn read(&mut self, line: &[u8], spans: &mut [Span]) -> Result<Line, Mismatch> {
+        let reading = match self {
+            // An exact line fills every span.
+            Plan::Server(layout) => layout.read(line, spans)?,
+            Plan::Regex {
+                pattern,
+                locations,
+                wanted,
+            } => {
+                spans.fill(Span::ABSENT);
+                pattern.read(line, locations, wanted, spans)?
+            }
+            Plan::Json(layout) => layout.read(line, spans).map(|()| Reading::Exact)?,
+            Plan::W3c(reader) if W3cReader::is_directive(line) => {
+                reader.directive(line);
+                return Ok(Line::Directive);
+            }
+            Plan::W3c(reader) => reader.read(line, spans)?,
+        };
+        Ok(Line::Record(reading))
+    }
+
+    /// Reads what a person would read, of a line that [`Plan::read`] refused; it starts afresh.
+    #[cold]
+    fn read_leniently(&self, line: &[u8], spans: &mut [Span]) -> Option<Line> {
+        let Plan::Server(layout) = self else {
+            return None;
+        };
+        layout.read_leniently(line, spans).ok().map(Line::Record)
+    }
+}
+
+/// The mismatch of a line that begins so many bytes later.
+fn moved(mismatch: Mismatch, by: usize) -> Mismatch {
+    let by = u32::try_from(by).unwrap_or(u32::MAX);
+    Mismatch {
+        at: mismatch.at.saturating_add(by),
+        ..mismatch
+    }
 }
 
 /// A variable that stands twice in a format gives its first value.
@@ -240,24 +305,81 @@ impl Reader {
     /// Where the line leaves the format; the spans are then of no use.
     #[inline]
     pub fn read(&mut self, line: &[u8], spans: &mut [Span]) -> Result<Line, Mismatch> {
-        let reading = match &mut self.plan {
-            // An exact line fills every span; the lenient pass starts afresh.
-            Plan::Server(layout) => match layout.read(line, spans) {
-                Ok(reading) => reading,
-                Err(mismatch) => layout.read_leniently(line, spans).map_err(|_| mismatch)?,
-            },
-            Plan::Regex {
-                pattern,
-                locations,
-                wanted,
-            } => {
-                spans.fill(Span::ABSENT);
-                pattern.read(line, locations, wanted, spans)?
+        let prefix = envelope::prefix(line);
+        let read = match prefix {
+            None => {
+                self.inside = 0;
+                match self.plan.read(line, spans) {
+                    Err(mismatch) => self.plan.read_leniently(line, spans).ok_or(mismatch)?,
+                    Ok(read) => read,
+                }
             }
-            Plan::Json(layout) => layout.read(line, spans).map(|()| Reading::Exact)?,
-            Plan::W3c(_) if W3cReader::is_directive(line) => return self.directive(line),
-            Plan::W3c(reader) => reader.read(line, spans)?,
+            Some(prefix) => self.read_inside(line, prefix.message, spans)?,
         };
+        if let Line::Record(_) = read {
+            self.keep_header(prefix, spans);
+            self.check_required(line, spans)?;
+        }
+        Ok(read)
+    }
+
+    /// Reads a line that has a header: the inside exactly, the whole exactly, the inside leniently.
+    /// A regular expression may begin with the header, or find what it seeks anywhere: it is asked
+    /// about the whole first.
+    #[cold]
+    fn read_inside(
+        &mut self,
+        line: &[u8],
+        message: usize,
+        spans: &mut [Span],
+    ) -> Result<Line, Mismatch> {
+        let order = match self.plan {
+            Plan::Regex { .. } => [0, message],
+            _ => [message, 0],
+        };
+        let mut refused = Mismatch::text(message, "a line behind its header");
+        for inside in order {
+            match self
+                .plan
+                .read(line.get(inside..).unwrap_or_default(), spans)
+            {
+                Ok(read) => {
+                    self.begin_at(inside, spans);
+                    return Ok(read);
+                }
+                Err(mismatch) if inside == message => refused = moved(mismatch, message),
+                Err(_) => {}
+            }
+        }
+        let text = line.get(message..).unwrap_or_default();
+        let read = self.plan.read_leniently(text, spans).ok_or(refused)?;
+        self.begin_at(message, spans);
+        Ok(read)
+    }
+
+    /// The spans that were read of the inside become those of the whole line.
+    fn begin_at(&mut self, inside: usize, spans: &mut [Span]) {
+        self.inside = inside;
+        if inside > 0 {
+            for span in spans.iter_mut().filter(|span| !span.is_absent()) {
+                *span = Span::new(span.start() + inside, span.end() + inside);
+            }
+        }
+    }
+
+    fn keep_header(&self, prefix: Option<Prefix>, spans: &mut [Span]) {
+        let Some(slots) = self.header else { return };
+        let absent = (Span::ABSENT, Span::ABSENT);
+        let (host, program) = prefix.map_or(absent, |prefix| (prefix.host, prefix.program));
+        for (slot, value) in slots.into_iter().zip([host, program]) {
+            if let Some(span) = slot.and_then(|slot| spans.get_mut(slot)) {
+                *span = value;
+            }
+        }
+    }
+
+    #[inline]
+    fn check_required(&self, line: &[u8], spans: &[Span]) -> Result<(), Mismatch> {
         for &slot in &self.required {
             let span = spans.get(slot).copied().unwrap_or(Span::ABSENT);
             if matches!(span.of(line), None | Some(b"" | b"-")) {
@@ -267,14 +389,7 @@ impl Reader {
                 ));
             }
         }
-        Ok(Line::Record(reading))
-    }
-
-    fn directive(&mut self, line: &[u8]) -> Result<Line, Mismatch> {
-        if let Plan::W3c(reader) = &mut self.plan {
-            reader.directive(line);
-        }
-        Ok(Line::Directive)
+        Ok(())
     }
 
     /// The fields of a W3C file's current columns; empty for other formats.
@@ -307,6 +422,7 @@ impl Reader {
             } => {
                 let mut found = [Span::ABSENT];
                 let group = usize::from(locations.len() > 1);
+                let line = line.get(self.inside..).unwrap_or_default();
                 pattern
                     .read(line, locations, &[(group, 0)], &mut found)
                     .map_err(|_| TimeError::Shape)?;

@@ -30,6 +30,8 @@ pub(super) struct ReplayInput {
     pub(super) duplicate_of: Option<usize>,
     /// It is plain text.
     pub(super) plain: bool,
+    /// Its lines are in envelopes that cut or escape them.
+    pub(super) in_pieces: bool,
     /// No parser reads it, and nobody asked for it by name.
     pub(super) left_out: bool,
 }
@@ -80,6 +82,11 @@ impl Job {
     /// Numbers of the formats to try on an input's lines.
     pub(super) fn parsers_of(&self, input: usize) -> &[usize] {
         self.inputs.get(input).map_or(&[], |input| &input.parsers)
+    }
+
+    /// Whether an input's lines are in envelopes that cut or escape them.
+    pub(super) fn is_in_pieces(&self, input: usize) -> bool {
+        self.inputs.get(input).is_some_and(|input| input.in_pieces)
     }
 
     /// A reader for the fields that a format's rules want.

@@ -189,6 +189,7 @@ fn replay_inputs(
             detected: choice.fit,
             duplicate_of: same,
             plain: choice.plain,
+            in_pieces: choice.in_pieces,
             left_out: choice.left_out,
         })
         .collect()
@@ -275,6 +276,7 @@ fn tasks(inputs: &[ReplayInput], stateful: &[bool], threads: usize) -> Vec<Task>
             .any(|&parser| stateful.get(parser) == Some(&true));
         if threads == 1
             || whole
+            || input.in_pieces
             || !input.plain
             || input.kind == InputKind::Stdin
             || input.size < SPLIT_FROM

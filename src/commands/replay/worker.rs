@@ -10,7 +10,8 @@ use super::job::{Job, Task};
 use super::tally::{FileTally, Sampler};
 use crate::commands::inputs::resumed;
 use crate::commands::times::Steps;
-use crate::pipeline::{Counter, Pipeline, Rejection};
+use crate::parse::Envelopes;
+use crate::pipeline::{Counter, Pipeline};
 use crate::source::{Archive, ArchiveError, BLOCK_LEN, Block, Blocks, RangeBlocks};
 
 /// Blocks that a decompressing thread may be ahead.
@@ -42,8 +43,8 @@ pub(super) fn work(
 
 struct Worker<'j> {
     job: &'j Job,
-    /// By the parsers tried, in order.
-    pipelines: HashMap<Vec<usize>, Pipeline<Steps>>,
+    /// By the parsers tried, in order, and whether lines come in pieces.
+    pipelines: HashMap<(Vec<usize>, bool), Pipeline<Steps>>,
     tallies: HashMap<usize, FileTally>,
 }
 
@@ -76,8 +77,11 @@ impl Worker<'_> {
         let parsers = job.parsers_of(input);
         let pipeline = self
             .pipelines
-            .entry(parsers.to_vec())
-            .or_insert_with(|| pipeline(job, parsers));
+            .entry((parsers.to_vec(), job.is_in_pieces(input)))
+            .or_insert_with_key(|(parsers, in_pieces)| pipeline(job, parsers, *in_pieces));
+        if let Some(envelopes) = pipeline.envelopes() {
+            envelopes.forget();
+        }
         pipeline.counts = crate::pipeline::LineCounts::default();
         if let Some(labels) = job.labels.get(input).filter(|labels| !labels.is_empty()) {
             for counter in pipeline.counters() {
@@ -113,18 +117,23 @@ impl Worker<'_> {
     }
 }
 
-fn pipeline(job: &Job, parsers: &[usize]) -> Pipeline<Steps> {
+fn pipeline(job: &Job, parsers: &[usize], in_pieces: bool) -> Pipeline<Steps> {
     let counters = parsers.iter().filter_map(|&number| {
         let compiled = job.compiled.get(number)?;
         let evaluator = compiled.evaluator(&job.trusted, &job.geo);
         Some(Counter::new(job.reader(number), evaluator))
     });
-    Pipeline::new(
+    let pipeline = Pipeline::new(
         counters.collect(),
         job.range,
         job.steps.clone(),
         job.literal(parsers),
-    )
+    );
+    if in_pieces {
+        pipeline.with_envelopes(Envelopes::new(job.line_bytes))
+    } else {
+        pipeline
+    }
 }
 
 /// The lines of one task on their way through a pipeline.
@@ -222,7 +231,7 @@ impl Lines<'_> {
                 bytes.len() as u64
             }
             Block::TooLong { bytes, .. } => {
-                self.pipeline.counts.reject(Rejection::TooLong);
+                self.pipeline.too_long();
                 bytes + 1
             }
             Block::Torn { .. } => 0,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::parse::Reader;
+use crate::parse::{Envelopes, Reader};
 use crate::pipeline::{Counter, LineCounts, Pipeline, Rejection, TimeRange};
 use crate::record::Span;
 use crate::source::follow::{Disk, Followers, Saved, What};
@@ -94,6 +94,11 @@ struct Lines {
     kept: HashMap<u64, (u64, Vec<Reader>)>,
     /// The follower and generation whose readers are in the pipeline.
     current: Option<(u64, u64)>,
+    /// The follower and generation whose lines were counted last.
+    reading: Option<(u64, u64)>,
+    /// What a stream's envelopes remembered at the last commit. Followers hand out no piece of a line
+    /// before its last one, so that there is nothing to remember of files.
+    begun: Envelopes,
     runs: Vec<Vec<u8>>,
     bytes: u64,
     value_errors: Vec<u64>,
@@ -160,6 +165,9 @@ impl<D: Disk> LogReader<D> {
             Source::Files(followers) => followers.committed(),
             Source::Stream(source) => {
                 source.held.clear();
+                if let Some(envelopes) = self.lines.pipeline.envelopes() {
+                    self.lines.begun.clone_from(envelopes);
+                }
                 (source.dropped, source.too_long) = source.taken;
             }
         }
@@ -169,11 +177,16 @@ impl<D: Disk> LogReader<D> {
     pub(super) fn roll_back(&mut self, saved: Vec<Saved>, time: Stored, now: Now) {
         drop(self.lines.take());
         self.lines.kept.clear();
-        self.lines.current = None;
+        (self.lines.current, self.lines.reading) = (None, None);
         self.time.restore(time, now);
         match &mut self.source {
             Source::Files(followers) => followers.roll_back(saved, now.monotonic),
-            Source::Stream(source) => source.again = source.held.len(),
+            Source::Stream(source) => {
+                source.again = source.held.len();
+                if let Some(envelopes) = self.lines.pipeline.envelopes() {
+                    envelopes.clone_from(&self.lines.begun);
+                }
+            }
         }
     }
 
@@ -219,7 +232,10 @@ impl Lines {
         let nothing = TimeRange::believable(i64::MAX, i64::MAX);
         let windows = Minutes::new(closed);
         Some(Lines {
-            pipeline: Pipeline::new(counters.collect(), nothing, windows, None),
+            pipeline: Pipeline::new(counters.collect(), nothing, windows, None)
+                .with_envelopes(Envelopes::new(prepared.config.limits.line_bytes)),
+            begun: Envelopes::new(prepared.config.limits.line_bytes),
+            reading: None,
             stateful: log.compiled.iter().any(|one| one.format.is_stateful()),
             kept: HashMap::new(),
             current: None,
@@ -252,11 +268,17 @@ impl Lines {
         let text = match piece.what {
             What::Lines(text) => text,
             What::TooLong { bytes } => {
-                self.pipeline.counts.reject(Rejection::TooLong);
+                self.pipeline.too_long();
                 self.bytes += bytes + 1;
                 return true;
             }
         };
+        // Where one line's pieces are longer than the limit, what was begun is the file's own.
+        if self.reading.replace((follower, generation)) != Some((follower, generation))
+            || piece.first
+        {
+            self.forget_begun();
+        }
         if self.stateful {
             let note = || followers.note(follower, generation).to_vec();
             self.switch(follower, generation, piece.first, note);
@@ -301,6 +323,12 @@ impl Lines {
         let newest = self.pipeline.windows().newest;
         if newest != i64::MIN {
             time.saw(follower, newest);
+        }
+    }
+
+    fn forget_begun(&mut self) {
+        if let Some(envelopes) = self.pipeline.envelopes() {
+            envelopes.forget();
         }
     }
 

@@ -280,7 +280,7 @@ impl<D: Disk> Follower<D> {
                 continue;
             }
             let step = open_again(one, disk, options).and_then(|ready| match ready {
-                true => one.step(disk, buffer, options.line_bytes),
+                true => one.step(disk, buffer, options),
                 false => Ok(Step::Changed),
             });
             match step {

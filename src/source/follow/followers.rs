@@ -24,6 +24,9 @@ pub struct FollowOptions {
     pub rotated: Option<Vec<String>>,
     /// Most bytes of a line, its LF not counted.
     pub line_bytes: usize,
+    /// How many bytes of a text of whole lines can be handed out for good: the rest, whole lines too, waits for
+    /// a line that it belongs to, unless it is longer than a line may be.
+    pub whole: fn(&[u8]) -> usize,
     /// Where the first start begins: at the start of a log, or else at its end.
     pub from_start: bool,
     /// How long the writer of a rotated file may be silent before the file is let go.

@@ -9,7 +9,7 @@ use memchr::memchr;
 use super::super::lines::{BLOCK_LEN, whole_lines};
 use super::position::{Position, Verdict, as_u64};
 use super::text::{Ending, Text};
-use super::{Disk, SavedGeneration, Stat, State};
+use super::{Disk, FollowOptions, SavedGeneration, Stat, State};
 
 /// Bytes that one follower may be read for before the others have their turn.
 pub(super) const TURN: u64 = 1024 * 1024;
@@ -255,8 +255,9 @@ impl<D: Disk> Generation<D> {
         &mut self,
         disk: &D,
         buffer: &mut Vec<u8>,
-        limit: usize,
+        options: &FollowOptions,
     ) -> io::Result<Step> {
+        let limit = options.line_bytes;
         let (mut want, mut spent) = (BLOCK_LEN, 0);
         let Some(text) = self.text.as_mut() else {
             return Ok(Step::Changed);
@@ -276,7 +277,11 @@ impl<D: Disk> Generation<D> {
                 return Ok(Step::Changed);
             };
             if self.position.skipped == 0 {
-                let whole = whole_lines(data, 0, limit);
+                let lines = whole_lines(data, 0, limit);
+                let whole = match (options.whole)(data.get(..lines).unwrap_or_default()) {
+                    0 if data.len() > limit => lines,
+                    whole => whole,
+                };
                 if whole > 0 {
                     self.position.advance(data.get(..whole).unwrap_or_default());
                     return Ok(Step::Lines(before, before + whole, offset));

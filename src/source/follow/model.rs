@@ -98,6 +98,7 @@ fn options(max_open: usize) -> FollowOptions {
     FollowOptions {
         patterns: vec![LOG.to_owned()],
         rotated: None,
+        whole: <[u8]>::len,
         line_bytes: 4096,
         from_start: true,
         rotate_wait: Duration::from_secs(5),

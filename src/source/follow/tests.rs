@@ -16,6 +16,7 @@ fn options(patterns: &[&str]) -> FollowOptions {
     FollowOptions {
         patterns: patterns.iter().map(|one| (*one).to_owned()).collect(),
         rotated: None,
+        whole: <[u8]>::len,
         line_bytes: 1000,
         from_start: false,
         rotate_wait: Duration::from_secs(5),

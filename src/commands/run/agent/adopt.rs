@@ -199,6 +199,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             patterns,
             rotated,
             line_bytes: prepared.config.limits.line_bytes,
+            whole: crate::parse::without_open_record,
             from_start: self.from.unwrap_or(log.from) == Start::Start,
             rotate_wait: prepared.config.agent.rotate_wait,
             max_open: usize::try_from(share.max(1)).unwrap_or(usize::MAX),
