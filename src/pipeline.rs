@@ -9,7 +9,7 @@ use std::sync::Arc;
 use memchr::{memchr, memchr_iter, memmem};
 
 use crate::metrics::Table;
-use crate::parse::{Envelopes, Line, Opened, Reader, TimeError};
+use crate::parse::{Envelopes, Line, Opened, Reader, TimeError, is_header_alone};
 use crate::record::{Mismatch, Reading, Span};
 use crate::rule::{Evaluator, Moment};
 
@@ -434,6 +434,9 @@ impl<W: Windows> Pipeline<W> {
         };
         if whole.is_some_and(|whole| self.count(whole, position).is_ok()) {
             return;
+        }
+        if is_header_alone(record) {
+            return self.counts.reject(Rejection::Blank);
         }
         self.counts.unparsed += 1;
         if let Some((number, mismatch)) = mismatch {

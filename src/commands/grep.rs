@@ -301,7 +301,8 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Prints a line that answers the question; of one that was cut into pieces, the pieces joined.
+    /// Prints a line that answers the question, out of its envelope where that escapes or cuts it;
+    /// raw, with an envelope that does not cut it.
     fn line(&mut self, line: &[u8], parsers: &mut [Asked], out: &mut impl Write) -> io::Result<()> {
         let trimmed = line.strip_suffix(b"\r").unwrap_or(line);
         let mut envelopes = self.envelopes.take();
@@ -320,7 +321,9 @@ impl Search<'_> {
                 };
                 match ask(record).or_else(|| ask(whole?)) {
                     Some(true) if is_bare => self.print(line, out),
-                    Some(true) => self.print(whole.unwrap_or(record), out),
+                    // Escapes would hide an address from the mask.
+                    Some(true) if self.args.raw => self.print(whole.unwrap_or(record), out),
+                    Some(true) => self.print(record, out),
                     _ => Ok(()),
                 }
             }

@@ -63,6 +63,12 @@ pub(super) fn prefix(line: &[u8]) -> Option<Prefix> {
     })
 }
 
+/// True for a header with nothing behind it.
+pub fn is_header_alone(line: &[u8]) -> bool {
+    let inside = prefix(line).and_then(|prefix| line.get(prefix.message..));
+    inside.is_some_and(|inside| inside.trim_ascii().is_empty())
+}
+
 /// The header that begins at `from`. The first bytes tell nearly every line without one.
 fn header(line: &[u8], from: usize) -> Option<Prefix> {
     let cursor = Cursor { line, at: from };

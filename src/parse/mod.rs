@@ -24,7 +24,9 @@ mod time_pieces;
 mod varnishncsa;
 mod w3c;
 
-pub use envelope::{Envelopes, FIELDS as HEADER_FIELDS, Opened, are_pieces, without_open_record};
+pub use envelope::{
+    Envelopes, FIELDS as HEADER_FIELDS, Opened, are_pieces, is_header_alone, without_open_record,
+};
 pub use reader::{Line, Reader};
 pub use time::{EventTime, TimeError, TimeFormat, Zone};
 

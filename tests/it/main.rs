@@ -16,6 +16,7 @@ mod captured;
 mod carbon;
 mod daemon;
 mod diagnostics;
+mod envelopes;
 mod explain_grep;
 mod generated;
 mod geo;

@@ -120,9 +120,7 @@ impl Envelopes {
         let is_joined = begun.bytes > 0;
         match (is_joined, piece.is_last, piece.escape) {
             // CRI's header is passed over like any other.
-            (false, true, Escape::None) if !piece.text.trim_ascii().is_empty() => {
-                return record(line, false);
-            }
+            (false, true, Escape::None) => return record(line, false),
             (false, true, _) => {
                 self.record.clear();
                 piece.escape.decode_into(piece.text, &mut self.record);

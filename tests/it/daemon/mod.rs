@@ -24,6 +24,7 @@ mod http;
 mod inotify;
 mod once;
 mod oracle;
+mod pieces;
 mod protocols;
 mod random;
 mod real_carbon;

@@ -238,6 +238,23 @@ impl Writer {
         self.account(line);
     }
 
+    /// The next line, for a test that writes it in its own way.
+    pub(crate) fn taken(&mut self) -> Line {
+        self.mend();
+        self.next_line()
+    }
+
+    /// Appends bytes that are in no truth.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.append(bytes);
+    }
+
+    /// A line was written whole, and with it so many lines of the file that are none by themselves.
+    pub(crate) fn was_written(&mut self, line: Line, beside: usize) {
+        self.account(line);
+        (0..beside).for_each(|_| self.truth.add_other());
+    }
+
     /// Begins a line and leaves it without an end. It is in no truth until [`Writer::mend`].
     pub(crate) fn tear(&mut self, after: usize) {
         self.mend();
