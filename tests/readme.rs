@@ -342,6 +342,15 @@ fn operating_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn papers_of_formats_show_what_the_program_does() {
+    let entries = fs::read_dir(root().join("docs/formats")).expect("docs/formats/ can be read");
+    let names = entries.map(|entry| entry.expect("docs/formats/ can be read").file_name());
+    for name in names {
+        check(&format!("docs/formats/{}", name.to_string_lossy()));
+    }
+}
+
+#[test]
 fn every_paper_of_the_folder_is_checked() {
     let entries = fs::read_dir(root().join("docs")).expect("docs/ can be read");
     let names = entries.map(|entry| entry.expect("docs/ can be read").file_name());
