@@ -50,7 +50,30 @@ impl Prefix {
 
 /// The header of a line, and one inside it; `None` when it has none. What the inner one says of
 /// host and program wins.
+#[inline]
 pub(super) fn prefix(line: &[u8]) -> Option<Prefix> {
+    if may_have_header(line) {
+        headers(line)
+    } else {
+        None
+    }
+}
+
+/// What the first bytes tell; most lines of most logs end here.
+#[inline]
+fn may_have_header(line: &[u8]) -> bool {
+    match line {
+        [b'0'..=b'9', _, _, _, b'-', ..] | [b'<', ..] | [b'M', b'E', ..] => true,
+        [b'A'..=b'Z', _, _, b' ', ..] => true,
+        // Before the blank behind a program stands its process id.
+        [b'a'..=b'z', ..] => {
+            memchr::memchr2(b'[', b' ', line).is_some_and(|at| line.get(at) == Some(&b'['))
+        }
+        _ => false,
+    }
+}
+
+fn headers(line: &[u8]) -> Option<Prefix> {
     let outer = header(line, 0)?;
     let Some(inner) = header(line, outer.message) else {
         return Some(outer);
@@ -69,7 +92,7 @@ pub fn is_header_alone(line: &[u8]) -> bool {
     inside.is_some_and(|inside| inside.trim_ascii().is_empty())
 }
 
-/// The header that begins at `from`. The first bytes tell nearly every line without one.
+/// The header that begins at `from`.
 fn header(line: &[u8], from: usize) -> Option<Prefix> {
     let cursor = Cursor { line, at: from };
     match cursor.rest() {
