@@ -338,3 +338,15 @@ fn network_errors_are_counted_by_phase() {
     let labels = json!({"provider": "cloudflare", "phase": "connection"});
     assert_eq!(total_of(&document, "cdn_network_errors_total", &labels), 1);
 }
+
+#[test]
+fn a_flattened_json_format_reads_the_same() {
+    for parser in ["caddy", "nginx-json", "envoy-json", "cloudfront-json"] {
+        let folder = Folder::new();
+        let flat = run(&["parsers", "show", parser, "--flat"]).exits(0).text();
+        folder.file("flat.toml", flat);
+        let tested = run(&["parsers", "test", "--parsers", &folder.path(""), "flat"]).exits(0);
+        assert!(tested.text().contains(" 0 mistakes"), "{}", tested.text());
+        assert!(!tested.text().starts_with("0 examples"), "{parser}");
+    }
+}
