@@ -293,6 +293,27 @@ fn the_pop_is_the_edges_whatever_way_it_is_written() {
 }
 
 #[test]
+fn the_node_in_fastlys_syslog_prefix_names_the_pop() {
+    let prefix = "<134>2016-07-04T22:37:26Z cache-sjc3128 LogTest[62959]: ";
+    let text = r#"203.0.113.9 - - [04/Jul/2016:22:37:26 +0000] "GET / HTTP/1.1" 200 612"#;
+    let (_, object) = edge_line("fastly", "HIT");
+    for (parser, line) in [
+        ("fastly", text.to_owned()),
+        ("fastly-json", object.to_string()),
+    ] {
+        let document = replay_with(
+            &["-", "--parser", parser],
+            format!("{prefix}{line}").as_bytes(),
+        );
+        let labels = json!({"provider": "fastly", "pop": "sjc"});
+        assert_eq!(
+            total_of(&document, "cdn_edge_requests_by_pop_total", &labels),
+            1
+        );
+    }
+}
+
+#[test]
 fn a_time_in_two_members_needs_both() {
     let line = r#"{"date":"2024-11-15","x-edge-location":"SOF50-P2"}"#;
     assert_eq!(explained("cloudfront-json", line)["ok"], false);
