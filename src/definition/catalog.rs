@@ -618,6 +618,10 @@ note: the parent's layout is here
             "format.regex = '''\n(?x) 'a' # \\d\r\n\t\"'''\nrules = []\ndetect = -1",
             "format.json = { status = 's', 'http_*' = \"re'q\\u0007.*\" }\ntime.search = '(\\d+)'",
             "format.w3c = {}",
+            "format.csv = 'a b:c -'",
+            "format.tsv = { columns = ['a b', \"\u{e9}'\"], fields = { x = 'Y z' }, header = true }",
+            "format.csv = { separator = ' ', quote = '', repeat = true, optional = 2, absent = '-1', escape = 'form' }",
+            "format.logfmt = { status = 'res.status', \"a b\" = 'c' }",
             "format.w3c = { fields = { a = 'b c', \"\" = '' }, columns = 'x', escape = 'plus' }\n\
                 [[example]]\nline = '\u{e9}'\nfields = { a = 5, 'b.c' = \"\\\\\" }",
         ];

@@ -1,12 +1,12 @@
 //! A child format with its parent worked in.
 //!
 //! Invariant: what the child says wins; what it does not say is the parent's, but for description
-//! and examples. Units and the keys of `[time]` are merged one by one.
+//! and examples. Units, the keys of `[time]` and those of `csv` and `tsv` are merged one by one.
 
 use super::load::{FormatFile, LayoutPart};
 use super::pasted;
 use super::written::Rewritten;
-use super::{At, Dialect, FormatDefinition, LayoutDefinition, TimeDefinition};
+use super::{At, ColumnsDefinition, Dialect, FormatDefinition, LayoutDefinition, TimeDefinition};
 use crate::diagnostic::Diagnostic;
 
 /// The definition of `file`; `Err(None)` when it has no layout, which loading has reported.
@@ -44,13 +44,36 @@ fn layout(
         return parents.cloned().ok_or(None);
     };
     let value = match &own.value {
-        LayoutPart::Whole(layout) => layout.clone(),
+        LayoutPart::Whole(layout) => with_parents(layout, parents.map(|parent| &parent.value)),
         LayoutPart::Append(text) => appended(own, text, parents.ok_or(None)?)?,
     };
     Ok(At {
         value,
         place: own.place.clone(),
     })
+}
+
+/// A layout of columns with what its parent says of the same kind of columns.
+fn with_parents(own: &LayoutDefinition, parent: Option<&LayoutDefinition>) -> LayoutDefinition {
+    let (LayoutDefinition::Columns(own), Some(LayoutDefinition::Columns(parent))) = (own, parent)
+    else {
+        return own.clone();
+    };
+    if own.tabs != parent.tabs {
+        return LayoutDefinition::Columns(own.clone());
+    }
+    LayoutDefinition::Columns(Box::new(ColumnsDefinition {
+        tabs: own.tabs,
+        columns: own.columns.clone().or(parent.columns.clone()),
+        fields: own.fields.clone().or(parent.fields.clone()),
+        separator: own.separator.or(parent.separator),
+        quote: own.quote.or(parent.quote),
+        repeat: own.repeat.or(parent.repeat),
+        header: own.header.or(parent.header),
+        optional: own.optional.or(parent.optional),
+        absent: own.absent.clone().or(parent.absent.clone()),
+        escape: own.escape.or(parent.escape),
+    }))
 }
 
 fn appended(

@@ -5,7 +5,10 @@
 
 use std::fmt::{Display, Write};
 
-use super::{At, Dialect, FormatDefinition, LayoutDefinition, NginxEscape, Unit, W3cEscape};
+use super::{
+    At, ColumnEscape, ColumnsDefinition, Dialect, FormatDefinition, LayoutDefinition, NginxEscape,
+    Unit,
+};
 
 /// The format file without `extends`.
 pub(super) fn flat(format: &FormatDefinition) -> String {
@@ -65,11 +68,6 @@ fn write_layout(out: &mut String, layout: &LayoutDefinition) -> Written {
             columns,
             escape,
         } => {
-            let escape = match escape {
-                W3cEscape::Percent => "percent",
-                W3cEscape::Plus => "plus",
-                W3cEscape::None => "none",
-            };
             write!(
                 out,
                 "w3c = {{ fields = {{{}}}",
@@ -80,6 +78,63 @@ fn write_layout(out: &mut String, layout: &LayoutDefinition) -> Written {
             }
             writeln!(out, ", escape = \"{escape}\" }}")
         }
+        LayoutDefinition::Columns(columns) => write_columns(out, columns),
+        LayoutDefinition::Logfmt { fields } => {
+            writeln!(out, "logfmt = {{{}}}", pairs(fields, |key| string(key)))
+        }
+    }
+}
+
+fn write_columns(out: &mut String, definition: &ColumnsDefinition) -> Written {
+    let list = |columns: &Vec<At<String>>| {
+        let names: Vec<String> = columns.iter().map(|name| string(&name.value)).collect();
+        format!("[{}]", names.join(", "))
+    };
+    let character =
+        |byte: Option<u8>| string(&byte.map(char::from).map_or(String::new(), String::from));
+    let keys = [
+        ("columns", definition.columns.as_ref().map(list)),
+        (
+            "fields",
+            definition
+                .fields
+                .as_ref()
+                .map(|fields| format!("{{{}}}", pairs(fields, |column| string(column)))),
+        ),
+        (
+            "separator",
+            definition.separator.map(|byte| character(Some(byte))),
+        ),
+        ("quote", definition.quote.map(character)),
+        ("repeat", definition.repeat.map(|repeat| repeat.to_string())),
+        ("header", definition.header.map(|header| header.to_string())),
+        (
+            "optional",
+            definition.optional.map(|number| number.to_string()),
+        ),
+        ("absent", definition.absent.as_deref().map(string)),
+        (
+            "escape",
+            definition.escape.map(|escape| format!("\"{escape}\"")),
+        ),
+    ];
+    let given = keys
+        .into_iter()
+        .filter_map(|(key, value)| Some(format!("{key} = {}", value?)));
+    let given: Vec<String> = given.collect();
+    let name = if definition.tabs { "tsv" } else { "csv" };
+    writeln!(out, "{name} = {{ {} }}", given.join(", "))
+}
+
+impl Display for ColumnEscape {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            ColumnEscape::Percent => "percent",
+            ColumnEscape::Plus => "plus",
+            ColumnEscape::Form => "form",
+            ColumnEscape::Backslash => "backslash",
+            ColumnEscape::None => "none",
+        })
     }
 }
 

@@ -11,7 +11,8 @@ use toml::de::DeTable;
 use super::pasted::{self, NGINX_ESCAPES};
 use super::toml_text::{Item, Reader, Table};
 use super::{
-    At, Dialect, FormatExample, LayoutDefinition, NginxEscape, TimeDefinition, Unit, W3cEscape,
+    At, ColumnEscape, ColumnsDefinition, Dialect, FormatExample, LayoutDefinition, NginxEscape,
+    TimeDefinition, Unit,
 };
 use crate::diagnostic::{Diagnostic, SourceText, quoted_list};
 
@@ -21,13 +22,15 @@ const UNITS: [(&str, Unit); 4] = [
     ("us", Unit::Microseconds),
     ("ns", Unit::Nanoseconds),
 ];
-const W3C_ESCAPES: [(&str, W3cEscape); 3] = [
-    ("percent", W3cEscape::Percent),
-    ("plus", W3cEscape::Plus),
-    ("none", W3cEscape::None),
+const COLUMN_ESCAPES: [(&str, ColumnEscape); 5] = [
+    ("percent", ColumnEscape::Percent),
+    ("plus", ColumnEscape::Plus),
+    ("form", ColumnEscape::Form),
+    ("backslash", ColumnEscape::Backslash),
+    ("none", ColumnEscape::None),
 ];
 /// Keys of `[format]` that stand for a layout or a part of one.
-const LAYOUTS: [&str; 9] = [
+const LAYOUTS: [&str; 12] = [
     "nginx",
     "apache",
     "haproxy",
@@ -36,10 +39,11 @@ const LAYOUTS: [&str; 9] = [
     "regex",
     "json",
     "w3c",
+    "csv",
+    "tsv",
+    "logfmt",
     "append",
 ];
-/// Layouts with a name but without a reader.
-const RESERVED: [&str; 2] = ["csv", "logfmt"];
 
 /// A format file before its parent is known; what is `None` is inherited.
 #[derive(Clone, Debug)]
@@ -137,8 +141,7 @@ fn layout(
     let escape = table.take("escape");
     let mut given: Vec<Item<'_>> = LAYOUTS.iter().filter_map(|key| table.take(key)).collect();
     given.sort_by_key(|item| item.key.place.span().start);
-    let reserved = report_reserved(&mut table, reader);
-    if given.is_empty() && table.is_empty() && !reserved && !has_parent {
+    if given.is_empty() && table.is_empty() && !has_parent {
         let missing = Diagnostic::new("missing layout");
         let words = quoted_list(LAYOUTS.into_iter().filter(|key| *key != "append"));
         table.missing("nginx", missing.help(format!("one of {words}")));
@@ -161,25 +164,6 @@ fn layout(
         value: part,
         place: item.key.place,
     })
-}
-
-fn report_reserved(table: &mut Table<'_>, reader: &mut Reader<'_>) -> bool {
-    let mut any = false;
-    for item in RESERVED.iter().filter_map(|key| table.take_unlisted(key)) {
-        let message = format!(
-            "`format.{}` is not supported by this version",
-            item.key.value
-        );
-        let words = quoted_list(LAYOUTS.into_iter().filter(|key| *key != "append"));
-        reader.report(
-            item.key
-                .place
-                .error(message, "")
-                .help(format!("one of {words}")),
-        );
-        any = true;
-    }
-    any
 }
 
 fn report_several(given: &[Item<'_>], reader: &mut Reader<'_>) {
@@ -239,6 +223,11 @@ fn layout_part(
             pattern: item.text(reader)?,
         },
         "json" => json(item, reader),
+        "csv" => columns(item, false, reader)?,
+        "tsv" => columns(item, true, reader)?,
+        "logfmt" => LayoutDefinition::Logfmt {
+            fields: item.pairs(reader, |item, reader| item.text(reader)),
+        },
         _ => w3c(item.table(reader, "in this table")?, reader),
     };
     Some(LayoutPart::Whole(layout))
@@ -299,11 +288,96 @@ fn w3c(mut table: Table<'_>, reader: &mut Reader<'_>) -> LayoutDefinition {
         columns: table.text(reader, "columns"),
         escape: table
             .take("escape")
-            .and_then(|item| item.word(reader, "escape", &W3C_ESCAPES))
-            .map_or(W3cEscape::None, |escape| escape.value),
+            .and_then(|item| item.word(reader, "escape", &COLUMN_ESCAPES))
+            .map_or(ColumnEscape::None, |escape| escape.value),
     };
     table.finish(reader);
     layout
+}
+
+/// `format.csv = "a b c"`, or a table with more to say.
+fn columns(item: &Item<'_>, tabs: bool, reader: &mut Reader<'_>) -> Option<LayoutDefinition> {
+    let mut definition = ColumnsDefinition {
+        tabs,
+        columns: None,
+        fields: None,
+        separator: None,
+        quote: None,
+        repeat: None,
+        header: None,
+        optional: None,
+        absent: None,
+        escape: None,
+    };
+    if let Some(text) = item.as_text(reader) {
+        definition.columns = Some(words(&text));
+        return Some(LayoutDefinition::Columns(Box::new(definition)));
+    }
+    if !item.is_table() {
+        item.not(reader, "names of columns, or a table");
+        return None;
+    }
+    let mut table = item.table(reader, "in this table")?;
+    definition.columns = table
+        .take("columns")
+        .map(|item| match item.as_text(reader) {
+            Some(text) => words(&text),
+            None => item.texts(reader),
+        });
+    definition.fields = table
+        .take("fields")
+        .map(|item| item.pairs(reader, |item, reader| item.text(reader)));
+    definition.separator = table
+        .take("separator")
+        .and_then(|item| character(&item, reader, false).flatten());
+    definition.quote = table
+        .take("quote")
+        .and_then(|item| character(&item, reader, true));
+    definition.repeat = table.take("repeat").and_then(|item| item.boolean(reader));
+    definition.header = table.take("header").and_then(|item| item.boolean(reader));
+    definition.optional = table
+        .take("optional")
+        .and_then(|item| item.integer(reader, "how many of the last columns may be missing"))
+        .map(|number| number.value);
+    definition.absent = table.text(reader, "absent").map(|text| text.value);
+    definition.escape = table
+        .take("escape")
+        .and_then(|item| item.word(reader, "escape", &COLUMN_ESCAPES))
+        .map(|escape| escape.value);
+    table.finish(reader);
+    Some(LayoutDefinition::Columns(Box::new(definition)))
+}
+
+/// The words of a text, each with its place.
+fn words(text: &At<String>) -> Vec<At<String>> {
+    let mut from = 0;
+    let words = text.value.split_whitespace().map(|word| {
+        let behind = text.value.get(from..).unwrap_or_default();
+        let start = from + behind.find(word).unwrap_or_default();
+        from = start + word.len();
+        At {
+            value: word.to_owned(),
+            place: text.place.inside(start..from),
+        }
+    });
+    words.collect()
+}
+
+/// One ASCII character; `Some(None)` for an empty text where there may be none.
+fn character(item: &Item<'_>, reader: &mut Reader<'_>, may_miss: bool) -> Option<Option<u8>> {
+    let text = item.text(reader)?;
+    match text.value.as_bytes() {
+        [] if may_miss => Some(None),
+        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r') => Some(Some(*byte)),
+        _ => {
+            let error = text.place.error(
+                format!("`{}` takes one ASCII character", item.key.value),
+                "more or less than one",
+            );
+            reader.report(error.help("a TAB is `\"\\t\"`"));
+            None
+        }
+    }
 }
 
 fn time(root: &mut Table<'_>, reader: &mut Reader<'_>) -> TimeDefinition {
@@ -507,13 +581,17 @@ note: the other is here
 2 | format.regex = 'a'
   |        ^^^^^
 
-error: `format.csv` is not supported by this version
+error: two layouts, `regex` and `csv`
  --> x.toml:4:8
   |
 4 | format.csv = 1
-  |        ^^^
+  |        ^^^ one of them
   |
-  = help: one of `nginx`, `apache`, `haproxy`, `varnishncsa`, `envoy`, `regex`, `json`, `w3c`
+note: the other is here
+ --> x.toml:2:8
+  |
+2 | format.regex = 'a'
+  |        ^^^^^
 ",
         );
     }
@@ -569,6 +647,42 @@ error: unknown escape `jso`
         assert_eq!(
             format("nginx = '', escape = 'jsn'"),
             ["unknown escape `jsn`"]
+        );
+    }
+
+    #[test]
+    fn mistakes_in_columns_are_shown_at_their_places() {
+        let format = |text: &str| messages(&format!("description = 'a'\nformat = {{ {text} }}"));
+        assert_eq!(format("csv = 'a b'"), [""; 0]);
+        assert_eq!(
+            format("tsv = { columns = ['a', 'b'], quote = '', separator = \"\\t\" }"),
+            [""; 0]
+        );
+        assert_eq!(
+            format("csv = { separator = '||', quote = 'é', optional = -1, repaet = true }"),
+            [
+                "`separator` takes one ASCII character",
+                "`quote` takes one ASCII character",
+                "expected how many of the last columns may be missing, found `-1`",
+                "unknown key `repaet`",
+            ]
+        );
+        assert_eq!(
+            format("csv = 5"),
+            ["expected names of columns, or a table, found an integer"]
+        );
+        assert_eq!(format("tsv = { escape = 'url' }"), ["unknown escape `url`"]);
+        check(
+            "description = 'a'\nformat.csv = { columns = 'a b', quote = '' , separator = '' }\n",
+            "\
+error: `separator` takes one ASCII character
+ --> x.toml:2:58
+  |
+2 | format.csv = { columns = 'a b', quote = '' , separator = '' }
+  |                                                          ^^ more or less than one
+  |
+  = help: a TAB is `\"\\t\"`
+",
         );
     }
 

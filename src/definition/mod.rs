@@ -80,8 +80,40 @@ pub enum LayoutDefinition {
         /// Columns of lines before any `#Fields:` directive.
         columns: Option<At<String>>,
         /// How values are escaped.
-        escape: W3cEscape,
+        escape: ColumnEscape,
     },
+    /// Columns parted by a character.
+    Columns(Box<ColumnsDefinition>),
+    /// `key=value` pairs.
+    Logfmt {
+        /// Field name and key.
+        fields: Vec<(At<String>, At<String>)>,
+    },
+}
+
+/// `format.csv` or `format.tsv`; what is `None` is the parent's, or as usual.
+#[derive(Clone, Debug)]
+pub struct ColumnsDefinition {
+    /// `tsv`: parted by TABs, without quotes, unless said otherwise.
+    pub tabs: bool,
+    /// Field names in the order of the columns; `-` for one that is not wanted.
+    pub columns: Option<Vec<At<String>>>,
+    /// Field name and column name, for columns that a header names.
+    pub fields: Option<Vec<(At<String>, At<String>)>>,
+    /// Between two columns.
+    pub separator: Option<u8>,
+    /// Around a value that may hold separators; `Some(None)` for none.
+    pub quote: Option<Option<u8>>,
+    /// A run of separators is one.
+    pub repeat: Option<bool>,
+    /// A line of the file names the columns.
+    pub header: Option<bool>,
+    /// So many of the last columns may be missing.
+    pub optional: Option<usize>,
+    /// A value that says that there is none, beside `-` and the empty one.
+    pub absent: Option<String>,
+    /// How values are escaped.
+    pub escape: Option<ColumnEscape>,
 }
 
 /// The servers whose format strings are understood.
@@ -123,13 +155,17 @@ pub enum NginxEscape {
     None,
 }
 
-/// How a W3C log escapes values.
+/// How a log of columns escapes values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum W3cEscape {
+pub enum ColumnEscape {
     /// `%HH` (CloudFront; also its older double encoding).
     Percent,
     /// `+` for spaces, nothing else (IIS).
     Plus,
+    /// `%HH`, and `+` for spaces (Akamai).
+    Form,
+    /// `\"`, `\\`, `\n` and `\xHH`, as Apache's.
+    Backslash,
     /// Values are written as they are.
     None,
 }

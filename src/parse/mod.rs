@@ -10,12 +10,16 @@
 //! format is a file in `parsers/` and none here.
 
 mod apache;
+mod columns;
+mod csv;
 mod directive;
 mod envelope;
 mod envoy;
+mod grok;
 mod haproxy;
 mod json;
 mod layout;
+mod logfmt;
 mod nginx;
 mod pattern;
 mod reader;
@@ -30,12 +34,13 @@ pub use envelope::{
 pub use reader::{Line, Reader};
 pub use time::{EventTime, TimeError, TimeFormat, Zone};
 
+use csv::CsvLayout;
 use json::{JsonPath, JsonTemplate};
 use layout::{FormatError, Piece, Quoting, Shape};
 use pattern::Pattern;
 
 use crate::definition::{
-    At, Dialect, FormatDefinition, LayoutDefinition, TimeDefinition, Unit, W3cEscape,
+    At, ColumnEscape, Dialect, FormatDefinition, LayoutDefinition, TimeDefinition, Unit,
 };
 use crate::diagnostic::{Diagnostic, similar};
 use crate::record::{Escape, FieldKind, Fields};
@@ -68,6 +73,12 @@ enum Layout {
     W3c {
         fields: Vec<(String, String)>,
         columns: Option<String>,
+        escape: ColumnEscape,
+    },
+    Csv(CsvLayout),
+    Logfmt {
+        /// Field and key.
+        fields: Vec<(String, String)>,
     },
 }
 
@@ -146,7 +157,11 @@ impl Format {
 
     /// True when a line can only be read after those before it: its file is not split.
     pub fn is_stateful(&self) -> bool {
-        matches!(self.layout, Layout::W3c { .. })
+        match &self.layout {
+            Layout::W3c { .. } => true,
+            Layout::Csv(csv) => csv.shape.header,
+            _ => false,
+        }
     }
 
     /// The fields of the format by name, those of families and of W3C files' own columns aside.
@@ -155,6 +170,11 @@ impl Format {
         names.extend(self.constants.iter().map(|(name, _)| name.clone()));
         names
     }
+}
+
+/// True for a line that names the columns of those after it: `#Fields: …`.
+pub fn names_columns(line: &[u8]) -> bool {
+    w3c::columns_named(line).is_some()
 }
 
 impl Fields for Format {
@@ -172,10 +192,12 @@ impl Fields for Format {
             Unit::Microseconds => -6,
             Unit::Nanoseconds => -9,
         });
-        Some(FieldKind {
-            escape: self.escape,
-            shift,
-        })
+        let escape = match &self.layout {
+            Layout::W3c { escape, .. } => csv::escape_of(*escape, name, None),
+            Layout::Csv(csv) => csv.escape(name),
+            _ => self.escape,
+        };
+        Some(FieldKind { escape, shift })
     }
 
     fn constant(&self, name: &str) -> Option<&str> {
@@ -205,7 +227,8 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
             Ok((layout, format.escape, format.units, format.time_format))
         }
         LayoutDefinition::Regex { pattern } => {
-            let compiled = Pattern::compile(&pattern.value).map_err(|error| {
+            let expanded = grok::expand(pattern).map_err(|mistake| vec![mistake])?;
+            let compiled = Pattern::compile(&expanded).map_err(|error| {
                 let message = format!("this is not a regular expression: {error}");
                 vec![pattern.place.error(message, "in this pattern")]
             })?;
@@ -223,20 +246,25 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
                 .iter()
                 .map(|(name, column)| (name.value.clone(), column.value.to_ascii_lowercase()));
             let columns = columns.as_ref().map(|columns| columns.value.clone());
-            let escape = match escape {
-                W3cEscape::Percent => Escape::PercentTwice,
-                W3cEscape::Plus => Escape::PlusPercent,
-                W3cEscape::None => Escape::None,
+            let layout = Layout::W3c {
+                fields: fields.collect(),
+                columns,
+                escape: *escape,
             };
-            Ok((
-                Layout::W3c {
-                    fields: fields.collect(),
-                    columns,
-                },
-                escape,
-                Vec::new(),
-                None,
-            ))
+            Ok((layout, Escape::None, Vec::new(), None))
+        }
+        LayoutDefinition::Columns(columns) => {
+            let csv = CsvLayout::compile(columns, &definition.layout.place)?;
+            Ok((Layout::Csv(csv), Escape::None, Vec::new(), None))
+        }
+        LayoutDefinition::Logfmt { fields } => {
+            let fields = fields
+                .iter()
+                .map(|(name, key)| (name.value.clone(), key.value.clone()));
+            let layout = Layout::Logfmt {
+                fields: fields.collect(),
+            };
+            Ok((layout, Escape::Json, Vec::new(), None))
         }
     }
 }
@@ -296,17 +324,24 @@ fn layout_names(layout: &Layout) -> Vec<String> {
             names.dedup();
             names
         }
-        Layout::W3c { fields, columns } => {
-            let named = columns
+        Layout::W3c {
+            fields, columns, ..
+        } => {
+            let columns = columns
                 .iter()
-                .flat_map(|columns| columns.split_whitespace())
-                .map(|column| w3c::field_name(column, fields));
-            let mut names: Vec<String> = named.collect();
-            names.extend(fields.iter().map(|(name, _)| name.clone()));
+                .flat_map(|columns| columns.split_whitespace());
+            let mut named: Vec<String> = columns
+                .map(|column| w3c::field_name(column, fields))
+                .collect();
+            named.extend(fields.iter().map(|(name, _)| name.clone()));
+            let names = named.iter().flat_map(|name| columns::fields_of(name));
+            let mut names: Vec<String> = names.map(str::to_owned).collect();
             names.sort();
             names.dedup();
             names
         }
+        Layout::Csv(csv) => csv.names(),
+        Layout::Logfmt { fields } => fields.iter().map(|(name, _)| name.clone()).collect(),
     }
 }
 
@@ -339,15 +374,27 @@ fn offers(layout: &Layout, name: &str) -> bool {
                     .iter()
                     .any(|(prefix, _)| name.starts_with(prefix.as_str()))
         }
-        Layout::W3c { .. } => {
+        Layout::Csv(csv) if !csv.shape.header => {
             layout_names(layout).iter().any(|known| known == name)
-                || w3c::COMMON_FIELDS.contains(&name)
+        }
+        Layout::W3c { .. } | Layout::Csv(_) => {
+            layout_names(layout).iter().any(|known| known == name)
+                || (w3c::COMMON_FIELDS.contains(&name) && !is_part_of_target(layout, name))
                 || ["http_", "sent_http_", "x_"]
                     .iter()
                     .any(|prefix| name.starts_with(prefix))
         }
         _ => layout_names(layout).iter().any(|known| known == name),
     }
+}
+
+/// True for what rules derive from the target of a request where the format has one: a column that
+/// holds a whole URL leaves none for its path.
+fn is_part_of_target(layout: &Layout, name: &str) -> bool {
+    matches!(name, "path" | "query" | "host" | "http_host")
+        && layout_names(layout)
+            .iter()
+            .any(|known| known == "request_uri")
 }
 
 fn unknown_field(name: &At<String>, layout: &Layout, names: &[String]) -> Option<Diagnostic> {
@@ -419,6 +466,12 @@ fn compile_time(
             date: "date".to_owned(),
             time: "time".to_owned(),
         }),
+        (Layout::Csv(_), Some(("time", _))) if names.iter().any(|name| name == "date") => {
+            Ok(Time::Parts {
+                date: "date".to_owned(),
+                time: "time".to_owned(),
+            })
+        }
         (_, Some((name, _))) => Ok(Time::Field {
             name: (*name).to_owned(),
             format,

@@ -6,9 +6,11 @@
 
 use regex::bytes::CaptureLocations;
 
+use super::csv::CsvReader;
 use super::envelope::{self, Prefix};
 use super::json::{JsonLayout, JsonPath, JsonTemplate};
 use super::layout;
+use super::logfmt::LogfmtLayout;
 use super::pattern::Pattern;
 use super::time::{self, EventTime, TimeError, TimeFormat, Zone};
 use super::w3c::W3cReader;
@@ -61,6 +63,8 @@ enum Plan {
     },
     Json(JsonLayout),
     W3c(W3cReader),
+    Csv(CsvReader),
+    Logfmt(LogfmtLayout),
 }
 
 #[derive(Debug)]
@@ -163,8 +167,16 @@ impl Format {
                 };
                 Plan::Json(JsonLayout::of_choices(names.iter().map(path).collect()))
             }
-            Layout::W3c { fields, columns } => {
-                Plan::W3c(W3cReader::new(names, fields, columns.as_deref()))
+            Layout::W3c {
+                fields, columns, ..
+            } => Plan::W3c(W3cReader::new(names, fields, columns.as_deref())),
+            Layout::Csv(csv) => Plan::Csv(csv.reader(names)),
+            Layout::Logfmt { fields } => {
+                let key = |name| {
+                    let mut fields = fields.iter();
+                    fields.find_map(|(field, key)| (field == name).then_some(key.as_str()))
+                };
+                Plan::Logfmt(LogfmtLayout::compile(names.iter().map(key)))
             }
         }
     }
@@ -247,6 +259,11 @@ impl Plan {
                 return Ok(Line::Directive);
             }
             Plan::W3c(reader) => reader.read(line, spans)?,
+            Plan::Csv(reader) => match reader.directive(line) {
+                true => return Ok(Line::Directive),
+                false => reader.read(line, spans)?,
+            },
+            Plan::Logfmt(layout) => layout.read(line, spans).map(|()| Reading::Exact)?,
         };
         Ok(Line::Record(reading))
     }
@@ -392,10 +409,11 @@ impl Reader {
         Ok(())
     }
 
-    /// The fields of a W3C file's current columns; empty for other formats.
+    /// The fields of a file's current columns, where it names them itself; empty for other formats.
     pub fn columns(&self) -> Vec<String> {
         match &self.plan {
             Plan::W3c(reader) => reader.fields(),
+            Plan::Csv(reader) => reader.fields(),
             _ => Vec::new(),
         }
     }

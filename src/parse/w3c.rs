@@ -6,10 +6,13 @@
 //!
 //! It does not decode values and does not know what a column means; `-` is a value like any other.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 
-use crate::record::{Mismatch, Reading, Span};
+use super::columns::{self, Columns};
+use crate::record::{Mismatch, Reading, Span, find_near};
 
+const TOO_FEW: &str = "as many columns as the `#Fields:` line names";
+const TOO_MANY: &str = "no more columns than the `#Fields:` line names";
 const NO_HEADER: &str = "a `#Fields:` line before the first record";
 
 /// Reads one file's lines in their order: directives change how the records after them are read.
@@ -20,17 +23,6 @@ pub(super) struct W3cReader {
     /// Field and column, in lower case, where the field is not called as [`canonical`] says.
     renamed: Vec<(String, String)>,
     columns: Option<Columns>,
-}
-
-/// What a `#Fields` line says, as far as it is wanted.
-#[derive(Clone, Debug)]
-struct Columns {
-    /// How many columns a record has, at least 1.
-    count: usize,
-    /// The field each column holds.
-    fields: Vec<String>,
-    /// Column and result position of each wanted field, in the order of the columns.
-    wanted: Vec<(usize, usize)>,
 }
 
 impl W3cReader {
@@ -53,43 +45,32 @@ impl W3cReader {
 
     /// The fields of the columns that are known now.
     pub(super) fn fields(&self) -> Vec<String> {
-        let columns = self.columns.as_ref();
-        columns.map_or_else(Vec::new, |columns| columns.fields.clone())
+        self.columns.as_ref().map_or_else(Vec::new, Columns::fields)
     }
 
-    /// None when `text` names no column. A field that several columns hold is read from the first.
+    /// None when `text` names no column. Names may stand in quotes.
     fn compile(&self, text: &str) -> Option<Columns> {
-        let columns = text.split_whitespace();
-        let fields: Vec<String> = columns
-            .map(|column| field_name(column, &self.renamed))
-            .collect();
-        let mut wanted = Vec::new();
-        for (result, name) in self.names.iter().enumerate() {
-            let column = fields.iter().position(|field| field == name);
-            wanted.extend(column.map(|column| (column, result)));
-        }
-        wanted.sort_unstable();
-        (!fields.is_empty()).then_some(Columns {
-            count: fields.len(),
-            fields,
-            wanted,
-        })
+        let columns = text.split_whitespace().map(|name| name.trim_matches('"'));
+        let columns = columns.filter(|name| !name.is_empty());
+        let names = columns.map(|column| field_name(column, &self.renamed));
+        Columns::new(names.collect(), &self.names)
     }
 
     /// True for lines that [`W3cReader::directive`] takes: those with `#` first, or after a byte
-    /// order mark.
+    /// order mark or a quote.
+    #[inline]
     pub(super) fn is_directive(line: &[u8]) -> bool {
-        without_mark(line).first() == Some(&b'#')
+        match line.first() {
+            Some(b'#') => true,
+            Some(0xef | b'"') => without_mark(line).first() == Some(&b'#'),
+            _ => false,
+        }
     }
 
     /// Takes a line that begins with `#`. Only `#Fields:` has an effect; one without names leaves
     /// the records after it unreadable.
     pub(super) fn directive(&mut self, line: &[u8]) {
-        const FIELDS: &[u8] = b"#fields:";
-        let line = without_mark(line);
-        if let Some((start, columns)) = line.split_at_checked(FIELDS.len())
-            && start.eq_ignore_ascii_case(FIELDS)
-        {
+        if let Some(columns) = columns_named(line) {
             self.columns = self.compile(&String::from_utf8_lossy(columns));
         }
     }
@@ -108,66 +89,84 @@ impl W3cReader {
         out.iter_mut()
             .take(self.names.len())
             .for_each(|span| *span = Span::ABSENT);
-        match memchr(b'\t', line) {
-            Some(_) => columns.read_tabs(line, out),
-            None => columns.read_spaces(line, out),
+        match memchr2(b'\t', b'"', line) {
+            None => read_plain(columns, b' ', line, out),
+            Some(at) if line.get(at) == Some(&b'\t') || memchr(b'\t', line).is_some() => {
+                read_plain(columns, b'\t', line, out)
+            }
+            Some(_) => read_quoted(columns, line, out),
         }
     }
 }
 
-impl Columns {
-    /// One pass over the TABs; only wanted columns cost more than their TAB.
-    fn read_tabs(&self, line: &[u8], out: &mut [Span]) -> Result<Reading, Mismatch> {
-        let mut wanted = self.wanted.iter().peekable();
-        let mut start = 0;
-        let ends = memchr_iter(b'\t', line).chain(std::iter::once(line.len()));
-        let mut column = 0;
-        for end in ends.take(self.count) {
-            while let Some((_, result)) = wanted.next_if(|(wanted, _)| *wanted == column) {
-                write(*result, Span::new(start, end), out);
-            }
-            start = end + 1;
+/// Columns without quotes: one pass over the separators. Columns that are not wanted cost no more
+/// than theirs, and those behind the last wanted one are only counted.
+fn read_plain(
+    columns: &Columns,
+    separator: u8,
+    line: &[u8],
+    out: &mut [Span],
+) -> Result<Reading, Mismatch> {
+    let mut record = columns.record(line, out);
+    let mut separators = memchr_iter(separator, line);
+    let (mut start, mut column) = (0, 0);
+    while let Some(wanted) = record.next_wanted() {
+        while column < wanted {
+            let at = separators
+                .next()
+                .ok_or(Mismatch::text(line.len(), TOO_FEW))?;
+            start = at + 1;
             column += 1;
         }
-        self.finish(line, column, start, b'\t')
+        let end = separators.next();
+        record.put(column, Span::new(start, end.unwrap_or(line.len())));
+        column += 1;
+        match end {
+            Some(end) => start = end + 1,
+            None => return finish(columns, column, line, line.len(), separator),
+        }
     }
-
-    fn read_spaces(&self, line: &[u8], out: &mut [Span]) -> Result<Reading, Mismatch> {
-        let mut wanted = self.wanted.iter().peekable();
-        let (mut start, mut column) = (0, 0);
-        while column < self.count && start <= line.len() {
-            let (span, end) = spaced_value(line, start);
-            while let Some((_, result)) = wanted.next_if(|(wanted, _)| *wanted == column) {
-                write(*result, span, out);
-            }
-            start = end + 1;
-            column += 1;
-        }
-        self.finish(line, column, start, b' ')
+    let behind = line.get(start..).unwrap_or_default();
+    let count = column + 1 + separators.count();
+    if count <= columns.count {
+        return finish(columns, count, line, line.len(), separator);
     }
+    // More columns than the header names must be empty.
+    if let Some(left) = (columns.count - column).checked_sub(1) {
+        let last = memchr_iter(separator, behind).nth(left);
+        start += last.map_or(behind.len(), |at| at + 1);
+    }
+    finish(columns, columns.count, line, start, separator)
+}
 
-    /// Judges a record of which `column` columns were read and the rest begins at `start`.
-    fn finish(
-        &self,
-        line: &[u8],
-        column: usize,
-        start: usize,
-        separator: u8,
-    ) -> Result<Reading, Mismatch> {
-        if column < self.count {
-            return Err(Mismatch::text(
-                line.len(),
-                "as many columns as the `#Fields:` line names",
-            ));
-        }
-        let extra = line.get(start..).unwrap_or_default();
-        match extra.iter().position(|byte| *byte != separator) {
-            Some(at) => Err(Mismatch::text(
-                start + at,
-                "no more columns than the `#Fields:` line names",
-            )),
-            None => Ok(Reading::Exact),
-        }
+/// Columns between blanks of which some may be quoted.
+fn read_quoted(columns: &Columns, line: &[u8], out: &mut [Span]) -> Result<Reading, Mismatch> {
+    let mut record = columns.record(line, out);
+    let (mut start, mut column) = (0, 0);
+    while column < columns.count && start <= line.len() {
+        let (span, end) = spaced_value(line, start);
+        record.put(column, span);
+        start = end + 1;
+        column += 1;
+    }
+    finish(columns, column, line, start, b' ')
+}
+
+/// Judges a record of which `column` columns were read and the rest begins at `start`.
+fn finish(
+    columns: &Columns,
+    column: usize,
+    line: &[u8],
+    start: usize,
+    separator: u8,
+) -> Result<Reading, Mismatch> {
+    if column < columns.count {
+        return Err(Mismatch::text(line.len(), TOO_FEW));
+    }
+    let extra = line.get(start..).unwrap_or_default();
+    match extra.iter().position(|byte| *byte != separator) {
+        Some(at) => Err(Mismatch::text(start + at, TOO_MANY)),
+        None => Ok(Reading::Exact),
     }
 }
 
@@ -180,7 +179,7 @@ fn spaced_value(line: &[u8], start: usize) -> (Span, usize) {
         let first = start + 1;
         return (Span::new(first, first + length), first + length + 1);
     }
-    let end = start + memchr(b' ', rest).unwrap_or(rest.len());
+    let end = start + find_near(b' ', rest).unwrap_or(rest.len());
     (Span::new(start, end), end)
 }
 
@@ -198,14 +197,20 @@ fn closing_quote(text: &[u8]) -> Option<usize> {
     }
 }
 
-fn write(result: usize, span: Span, out: &mut [Span]) {
-    if let Some(place) = out.get_mut(result) {
-        *place = span;
-    }
+/// What a `#Fields:` line names, or nothing when the line is none.
+pub(super) fn columns_named(line: &[u8]) -> Option<&[u8]> {
+    const FIELDS: &[u8] = b"#fields:";
+    let (start, columns) = without_mark(line).split_at_checked(FIELDS.len())?;
+    start.eq_ignore_ascii_case(FIELDS).then_some(columns)
 }
 
+/// The line behind a byte order mark, and behind the quote of a directive that was quoted whole.
 fn without_mark(line: &[u8]) -> &[u8] {
-    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    match line {
+        [b'"', rest @ ..] if rest.first() == Some(&b'#') => rest,
+        _ => line,
+    }
 }
 
 /// Fields that W3C logs commonly have.
@@ -234,10 +239,23 @@ pub(super) fn field_name(column: &str, renamed: &[(String, String)]) -> String {
     named.map_or_else(|| canonical(column), |(field, _)| field.clone())
 }
 
+/// The names of a column's fields: [`canonical_name`], for each half of a column of two.
+fn canonical(column: &str) -> String {
+    match columns::halves(column).filter(|_| !column.ends_with(')')) {
+        Some((before, byte, behind)) => format!(
+            "{}{}{}",
+            canonical_name(before),
+            char::from(byte),
+            canonical_name(behind)
+        ),
+        None => canonical_name(column),
+    }
+}
+
 /// The name nginx's fields have for what a W3C column holds: `cs(User-Agent)` is
 /// `http_user_agent`. Columns nginx has no name for are lower-cased, with `_` for each run of other
 /// characters than letters and digits.
-fn canonical(column: &str) -> String {
+fn canonical_name(column: &str) -> String {
     let column = column.to_ascii_lowercase();
     let known = match &*column {
         "c-ip" => "remote_addr",
@@ -395,6 +413,36 @@ mod tests {
         assert_eq!(read(&reader, "1 2").unwrap(), [Some("2")]);
         reader.directive(b"#Fields: b");
         assert_eq!(read(&reader, "1").unwrap(), [Some("1")]);
+    }
+
+    #[test]
+    fn header_in_quotes_is_a_header() {
+        for header in [
+            &b"\"#Fields: sc-status cs-method\""[..],
+            b"#Fields: \"sc-status\" \"cs-method\"",
+            b"#Fields:\tsc-status\tcs-method\t\r",
+        ] {
+            assert!(W3cReader::is_directive(header));
+            let reader = reader(&["cs-method", "sc-status"], header);
+            let found = [Some("GET"), Some("200")];
+            assert_eq!(read(&reader, "200 GET").unwrap(), found);
+            assert_eq!(read(&reader, "200\tGET\t\t").unwrap(), found);
+        }
+    }
+
+    #[test]
+    fn column_of_two_fields_is_split() {
+        let names = ["cache_status", "status", "remote_addr", "remote_port"].map(str::to_owned);
+        let renamed = [("cache_status/status".to_owned(), "sc-status".to_owned())];
+        let columns = Some("sc-status remote_addr:remote_port");
+        let reader = W3cReader::new(&names, &renamed, columns);
+        let found = ["TCP_HIT", "200", "2001:db8::1", "80"].map(Some);
+        assert_eq!(
+            read(&reader, "TCP_HIT/200 [2001:db8::1]:80").unwrap(),
+            found
+        );
+        assert_eq!(canonical("c-ip:x-port"), "remote_addr:x_port");
+        assert_eq!(canonical("cs(X-A/B)"), "http_x_a_b");
     }
 
     #[test]

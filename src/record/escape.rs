@@ -26,8 +26,15 @@ pub enum Escape {
     /// `%HH` twice over, as older CloudFront logs are: `%2520` is a space. A value encoded once
     /// decodes as by `Percent`, unless it holds an encoded `%` before two hex digits.
     PercentTwice,
-    /// `%HH`, and `+` for a space: IIS, and query parameters.
+    /// `%HH`, and `+` for a space: forms, and query parameters.
     PlusPercent,
+    /// `+` for a space and nothing else: IIS.
+    Plus,
+    /// A `%` before two hex digits is written `%25`: what was encoded already was encoded again, as
+    /// CloudFront does with a query. The value is what the client sent, still encoded.
+    EncodedPercent,
+    /// This byte is written twice: quotes in CSV (RFC 4180, section 2).
+    Doubled(u8),
 }
 
 impl Escape {
@@ -62,6 +69,9 @@ impl Escape {
                 matches!(byte, b'"' | b'\\') || !(0x20..=0x7e).contains(&byte)
             }
             Escape::Json | Escape::Percent | Escape::PercentTwice | Escape::PlusPercent => true,
+            Escape::Plus => byte == b' ',
+            Escape::EncodedPercent => byte == b'%',
+            Escape::Doubled(doubled) => byte == doubled,
         }
     }
 
@@ -71,7 +81,11 @@ impl Escape {
         match self {
             Escape::None => None,
             Escape::Nginx | Escape::Apache | Escape::Json => super::find_near(b'\\', raw),
-            Escape::Percent | Escape::PercentTwice => super::find_near(b'%', raw),
+            Escape::Percent | Escape::PercentTwice | Escape::EncodedPercent => {
+                super::find_near(b'%', raw)
+            }
+            Escape::Plus => super::find_near(b'+', raw),
+            Escape::Doubled(byte) => super::find_near(byte, raw),
             Escape::PlusPercent => memchr2(b'%', b'+', raw),
         }
     }
@@ -84,6 +98,12 @@ impl Escape {
             Escape::PlusPercent => next_plus_percent(special),
             Escape::PercentTwice => next_percent_twice(special),
             Escape::Percent => next_percent(special),
+            Escape::Plus => special.get(1..).map(|rest| (b' ', rest)),
+            Escape::EncodedPercent => encoded_percent(special),
+            Escape::Doubled(byte) => match special {
+                [_, second, rest @ ..] if *second == byte => Some((byte, rest)),
+                _ => None,
+            },
             Escape::None | Escape::Json => None,
         };
         match decoded.or_else(|| special.split_first().map(|(byte, rest)| (*byte, rest))) {
@@ -188,6 +208,17 @@ fn next_plus_percent(text: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
+/// A `%25` before two hex digits is a `%`.
+fn encoded_percent(special: &[u8]) -> Option<(u8, &[u8])> {
+    match special {
+        [b'%', b'2', b'5', rest @ ..] => {
+            let (high, low) = (rest.first()?, rest.get(1)?);
+            hex_byte(*high, *low).map(|_| (b'%', rest))
+        }
+        _ => None,
+    }
+}
+
 /// As decoding the whole text once, then the result again: the second `%` and its digits may each
 /// have been encoded in the first.
 fn next_percent_twice(text: &[u8]) -> Option<(u8, &[u8])> {
@@ -275,7 +306,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [Escape; 7] = [
+    const ALL: [Escape; 10] = [
         Escape::None,
         Escape::Nginx,
         Escape::Apache,
@@ -283,6 +314,9 @@ mod tests {
         Escape::Percent,
         Escape::PercentTwice,
         Escape::PlusPercent,
+        Escape::Plus,
+        Escape::EncodedPercent,
+        Escape::Doubled(b'"'),
     ];
 
     fn decode(escape: Escape, raw: &[u8]) -> Vec<u8> {
@@ -331,6 +365,22 @@ mod tests {
     fn doubly_encoded_cloudfront_values_are_decoded() {
         assert_eq!(decode(Escape::PercentTwice, b"a%2520b%20c%25"), b"a b c%");
         assert_eq!(decode(Escape::PercentTwice, b"%25%32%30"), b" ");
+    }
+
+    #[test]
+    fn values_of_columns_are_decoded() {
+        assert_eq!(
+            decode(Escape::Plus, b"Mozilla/5.0+(X11)%20x"),
+            b"Mozilla/5.0 (X11)%20x"
+        );
+        assert_eq!(
+            decode(Escape::EncodedPercent, b"q=a%2526b%20c%25"),
+            b"q=a%26b%20c%25"
+        );
+        assert_eq!(
+            decode(Escape::Doubled(b'"'), br#"a ""b"" c"#),
+            br#"a "b" c"#
+        );
     }
 
     #[test]
@@ -401,6 +451,35 @@ mod tests {
                     (b'a', 7),
                 ],
             ),
+            Escape::Plus => raw
+                .iter()
+                .map(|b| if *b == b'+' { b' ' } else { *b })
+                .collect(),
+            Escape::EncodedPercent => {
+                let hex = |at: usize| raw.get(at..at + 2).and_then(naive_hex).is_some();
+                let (mut out, mut at) = (Vec::new(), 0);
+                while at < raw.len() {
+                    out.push(raw[at]);
+                    at += if raw[at..].starts_with(b"%25") && hex(at + 3) {
+                        3
+                    } else {
+                        1
+                    };
+                }
+                out
+            }
+            Escape::Doubled(byte) => {
+                let (mut out, mut at) = (Vec::new(), 0);
+                while at < raw.len() {
+                    out.push(raw[at]);
+                    at += if raw[at..].starts_with(&[byte, byte]) {
+                        2
+                    } else {
+                        1
+                    };
+                }
+                out
+            }
             Escape::Json => unreachable!("compared with serde_json"),
         }
     }

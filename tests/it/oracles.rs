@@ -50,6 +50,10 @@ const FOLDERS: [(&str, &str, &[&str]); 11] = [
         "cloudfront-standard",
         &["cloudfront-standard"],
     ),
+    ("aws_elb_alb", "aws-alb", &["aws-alb"]),
+    ("aws_s3", "aws-s3", &["aws-s3"]),
+    ("squid", "squid", &["squid"]),
+    ("iis_w3c", "iis", &["iis"]),
     (
         "malformed",
         "apache-combined",
@@ -336,6 +340,26 @@ fn envoy_logs_agree() {
 #[test]
 fn cloudfront_logs_agree() {
     agrees("aws_cloudfront");
+}
+
+#[test]
+fn aws_load_balancer_logs_agree() {
+    agrees("aws_elb_alb");
+}
+
+#[test]
+fn s3_logs_agree() {
+    agrees("aws_s3");
+}
+
+#[test]
+fn squid_logs_agree() {
+    agrees("squid");
+}
+
+#[test]
+fn iis_logs_agree() {
+    agrees("iis_w3c");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::parse::{Envelopes, Reader};
+use crate::parse::{Envelopes, Reader, names_columns};
 use crate::pipeline::{Counter, LineCounts, Pipeline, Rejection, TimeRange};
 use crate::record::Span;
 use crate::source::follow::{Disk, Followers, Saved, What};
@@ -290,7 +290,7 @@ impl Lines {
             time,
         );
         if self.stateful
-            && let Some(directive) = last_directive(text)
+            && let Some(directive) = last_directive(text).or(header(text, piece.first))
         {
             followers.set_note(follower, generation, directive.to_vec());
         }
@@ -428,14 +428,19 @@ fn last_directive(text: &[u8]) -> Option<&[u8]> {
         let whole = rest.strip_suffix(b"\n").unwrap_or(rest);
         let start = memchr::memrchr(b'\n', whole).map_or(0, |lf| lf + 1);
         let line = whole.get(start..).unwrap_or_default();
-        let bare = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-        let name = bare.get(..8).unwrap_or_default();
-        if name.eq_ignore_ascii_case(b"#fields:") {
+        if names_columns(line) {
             return Some(line);
         }
         end = start;
     }
     None
+}
+
+/// The first line of a log, which may name its columns without a `#`. A reader that is told a line
+/// which names none has lost nothing.
+fn header(text: &[u8], is_first: bool) -> Option<&[u8]> {
+    let line = text.split(|byte| *byte == b'\n').next();
+    line.filter(|line| is_first && line.first() != Some(&b'#'))
 }
 
 #[cfg(test)]
@@ -448,6 +453,20 @@ mod tests {
         assert_eq!(last_directive(text), Some(&b"#fields: c"[..]));
         assert_eq!(last_directive(b"a\nb\n"), None);
         assert_eq!(last_directive(b""), None);
+        assert_eq!(
+            last_directive(b"\"#Fields: a\"\nx\n"),
+            Some(&b"\"#Fields: a\""[..])
+        );
+    }
+
+    #[test]
+    fn the_first_line_of_a_log_may_name_its_columns() {
+        assert_eq!(
+            header(b"time,status\n1,2\n", true),
+            Some(&b"time,status"[..])
+        );
+        assert_eq!(header(b"time,status\n1,2\n", false), None);
+        assert_eq!(header(b"#Software: x\n", true), None);
         assert_eq!(last_directive(b"#Fields: a\n"), Some(&b"#Fields: a"[..]));
     }
 }
