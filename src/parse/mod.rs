@@ -379,10 +379,11 @@ fn offers(layout: &Layout, name: &str) -> bool {
         }
         Layout::W3c { .. } | Layout::Csv(_) => {
             layout_names(layout).iter().any(|known| known == name)
-                || (w3c::COMMON_FIELDS.contains(&name) && !is_part_of_target(layout, name))
-                || ["http_", "sent_http_", "x_"]
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix))
+                || (!is_part_of_target(layout, name)
+                    && (w3c::COMMON_FIELDS.contains(&name)
+                        || ["http_", "sent_http_", "x_"]
+                            .iter()
+                            .any(|prefix| name.starts_with(prefix))))
         }
         _ => layout_names(layout).iter().any(|known| known == name),
     }
