@@ -42,7 +42,8 @@ fn write_layout(out: &mut String, layout: &LayoutDefinition) -> Written {
             let text = match dialect {
                 Dialect::Nginx(_) => nginx_text(&text.value),
                 Dialect::Apache | Dialect::Varnishncsa => apache_text(&text.value),
-                Dialect::Haproxy | Dialect::Envoy => text.value.clone(),
+                Dialect::Haproxy => haproxy_text(&text.value),
+                Dialect::Envoy => text.value.replace("\\\"", "\\\\\""),
             };
             writeln!(out, "{} = {}", dialect.name(), string(&text))?;
             match dialect {
@@ -153,6 +154,14 @@ fn apache_text(text: &str) -> String {
         return format!("LogFormat \"{escaped}\"");
     }
     text.replace("\\\"", "\\\\\"")
+}
+
+fn haproxy_text(text: &str) -> String {
+    if !super::haproxy::is_configuration(text) {
+        return text.to_owned();
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("log-format \"{escaped}\"")
 }
 
 fn write_tables(out: &mut String, format: &FormatDefinition) -> Written {

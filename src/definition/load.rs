@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use super::haproxy;
 use super::pasted::{self, NGINX_ESCAPES};
 use super::toml_text::{Item, Reader, Table};
 use super::{
@@ -215,7 +216,7 @@ fn layout_part(
         }
         "haproxy" => server(
             Dialect::Haproxy,
-            pasted::haproxy(item.text(reader)?),
+            haproxy::layout(item.text(reader)?),
             reader,
         )?,
         "envoy" => server(Dialect::Envoy, pasted::envoy(item.text(reader)?), reader)?,

@@ -8,6 +8,7 @@
 mod catalog;
 mod extend;
 mod flat;
+mod haproxy;
 mod load;
 mod load_rules;
 mod pasted;

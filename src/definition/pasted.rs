@@ -70,11 +70,6 @@ pub(super) fn apache(text: At<String>) -> Result<At<String>, Diagnostic> {
     Ok(without_backslashes(&text, layout.range, escaped))
 }
 
-/// The text of a HAProxy layout: that of a pasted `log-format`, or of the option named.
-pub(super) fn haproxy(text: At<String>) -> Result<At<String>, Diagnostic> {
-    Ok(text)
-}
-
 /// The text of a varnishncsa layout: the one behind `-F` of a pasted command line, or the text
 /// itself, which may be the contents of a format file.
 pub(super) fn varnishncsa(text: At<String>) -> Result<At<String>, Diagnostic> {
@@ -116,9 +111,26 @@ pub(super) fn varnishncsa(text: At<String>) -> Result<At<String>, Diagnostic> {
     Ok(whole.finish(&text.place))
 }
 
-/// The text of an Envoy layout.
+/// Envoy's text when none is given (Envoy documentation, "Access logging", "Default format string").
+const ENVOY_DEFAULT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% \
+    %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% \
+    %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \
+    \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"";
+
+/// The text of an Envoy layout: `default` stands for Envoy's own, the backslashes of a YAML string
+/// and the line break at its end are none of it.
 pub(super) fn envoy(text: At<String>) -> Result<At<String>, Diagnostic> {
-    Ok(text)
+    let all = 0..text.value.len();
+    if text.value.trim() == "default" {
+        let mut whole = Rewritten::default();
+        whole.replace(&text, all, ENVOY_DEFAULT);
+        return Ok(whole.finish(&text.place));
+    }
+    let end = text.value.trim_end().len();
+    let kept = text.value.get(..end).unwrap_or_default();
+    let end = kept.strip_suffix("\\n").map_or(end, str::len);
+    let start = text.value.len() - text.value.trim_start().len();
+    Ok(without_backslashes(&text, start..end.max(start), &['"']))
 }
 
 fn is_directive(text: &str, name: &str) -> bool {
@@ -367,6 +379,19 @@ mod tests {
     }
 
     #[test]
+    fn pasted_yaml_of_envoy_loses_backslashes_and_its_last_line_break() {
+        let text = |text: &str| envoy(at(text)).unwrap().value;
+        let pasted = r#"[%START_TIME%] \"%REQ(:METHOD)%\" %PROTOCOL%\n"#;
+        assert_eq!(
+            text(pasted),
+            r#"[%START_TIME%] "%REQ(:METHOD)%" %PROTOCOL%"#
+        );
+        assert_eq!(text(" %PROTOCOL%\r\n"), "%PROTOCOL%");
+        assert!(text("default").ends_with("\"%UPSTREAM_HOST%\""));
+        assert_eq!(text("\\n"), "");
+    }
+
+    #[test]
     fn broken_directives_are_mistakes() {
         let message = |text: &str| nginx(at(text)).unwrap_err().message;
         assert_eq!(message("log_format main 'abc"), "this quote is not closed");
@@ -394,7 +419,8 @@ mod tests {
             if let Ok((text, _)) = nginx(at(&text)) {
                 text.place.inside(0..text.value.len());
             }
-            for read in [apache(at(&text)), varnishncsa(at(&format!("varnishncsa {text}")))] {
+            let command = format!("varnishncsa {text}");
+            for read in [apache(at(&text)), envoy(at(&text)), varnishncsa(at(&command))] {
                 if let Ok(text) = read {
                     text.place.inside(0..text.value.len());
                 }

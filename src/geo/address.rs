@@ -252,10 +252,10 @@ pub fn mask_addresses(line: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Length of `%22` or `\x22` at the beginning of `text`, else 0.
+/// Length of `%22`, `#22` or `\x22` at the beginning of `text`, else 0.
 fn escape_length(text: &[u8]) -> usize {
     match text {
-        [b'%', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => 3,
+        [b'%' | b'#', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => 3,
         [b'\\', b'x', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => 4,
         _ => 0,
     }

@@ -164,7 +164,7 @@ impl ApacheFormat {
     fn name(&self, at: usize) -> Option<&str> {
         match self.format.pieces.get(at)? {
             Piece::Field { name, .. } => Some(name),
-            Piece::Literal(_) => None,
+            _ => None,
         }
     }
 

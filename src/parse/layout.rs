@@ -9,6 +9,11 @@
 //! else. Only when it refuses, [`Layout::read_leniently`] asks what a person would ask: where is
 //! the time, where is the status? A header cannot steer the second pass, because a quote inside a
 //! value is always escaped, so `time] "` occurs once in a line that the server wrote.
+//!
+//! A value that its server writes as it came, quotes and all, ends nowhere by itself: [`open`]
+//! reads the line from both ends around it.
+
+mod open;
 
 use memchr::{memchr, memrchr};
 
@@ -32,6 +37,20 @@ pub(super) enum Shape {
     Fixed(usize),
     /// Up to the next occurrence of the literal that follows.
     Text,
+    /// Digits behind an optional `+`, which is not kept; `-1`, `-` and `""` are absent (HAProxy).
+    Signed,
+    /// A word up to its last `:` where a `:` follows: an IPv6 address before its port.
+    Address,
+    /// A word that may hold quotes: only a blank ends it, or the quote before a blank.
+    Word,
+    /// A backslash stands before a quote inside the quotes, whatever the dialect does otherwise.
+    Escaped,
+    /// Bytes as a client sent them: quotes and blanks end nothing.
+    Open,
+    /// A lone `-`, or else `Open`: what a value that begins with its name can be.
+    Cookie,
+    /// `{a|b}`, in which neither brace nor bar stands; absent together with the blank before it.
+    Braced,
 }
 
 impl Shape {
@@ -68,6 +87,35 @@ pub(super) enum Piece {
         /// What it may hold.
         shape: Shape,
     },
+    /// Headers that HAProxy captured, `{a|b}`, or nothing at all.
+    Captures {
+        /// The field of what stands between the braces.
+        whole: String,
+        /// The fields of its parts, as far as they are known.
+        parts: Vec<String>,
+    },
+}
+
+impl Piece {
+    /// The fields of the piece.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        let (first, others): (Option<&String>, &[String]) = match self {
+            Piece::Literal(_) => (None, &[]),
+            Piece::Field { name, .. } => (Some(name), &[]),
+            Piece::Captures { whole, parts } => (Some(whole), parts),
+        };
+        first.into_iter().chain(others)
+    }
+
+    /// As [`Piece::names`], to change them.
+    pub(super) fn names_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let (first, others): (Option<&mut String>, &mut [String]) = match self {
+            Piece::Literal(_) => (None, &mut []),
+            Piece::Field { name, .. } => (Some(name), &mut []),
+            Piece::Captures { whole, parts } => (Some(whole), parts),
+        };
+        first.into_iter().chain(others)
+    }
 }
 
 /// A server's format string, as its dialect's compiler understood it.
@@ -83,6 +131,8 @@ pub(super) struct ServerFormat {
     pub(super) quoting: Quoting,
     /// How values are escaped.
     pub(super) escape: Escape,
+    /// Fields that are escaped in another way.
+    pub(super) escapes: Vec<(String, Escape)>,
 }
 
 /// What is wrong inside a format string, and where.
@@ -97,6 +147,7 @@ impl ServerFormat {
             time_format: None,
             quoting,
             escape,
+            escapes: Vec::new(),
         }
     }
 
@@ -116,6 +167,26 @@ impl ServerFormat {
             shape,
         });
     }
+
+    /// True when a field of this name is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.pieces
+            .iter()
+            .flat_map(Piece::names)
+            .any(|known| known == name)
+    }
+}
+
+/// A name in lower case with `_` for all that is neither letter nor digit.
+pub(super) fn plain_name(text: &str) -> String {
+    let letter = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '_'
+        }
+    };
+    text.chars().map(letter).collect()
 }
 
 /// A field and the literal that ends it.
@@ -123,6 +194,8 @@ impl ServerFormat {
 struct Step {
     /// Index into the caller's spans, when the field is wanted.
     slot: Option<usize>,
+    /// Of a captured header's parts, which bars separate.
+    parts: Box<[Option<usize>]>,
     shape: Shape,
     quoted: bool,
     /// Empty only behind the last field.
@@ -205,12 +278,18 @@ impl Layout {
                     step.end_with(text);
                     open = false;
                 }
+                Piece::Field { name, .. } | Piece::Captures { whole: name, .. } if open => {
+                    return Err(format!(
+                        "nothing separates `{name}` from the field before it"
+                    ));
+                }
+                Piece::Captures { whole, parts } => {
+                    let mut step = Step::field(slot(whole), Shape::Braced);
+                    step.parts = parts.iter().map(|part| slot(part)).collect();
+                    steps.push(step);
+                    open = true;
+                }
                 Piece::Field { name, shape } => {
-                    if open {
-                        return Err(format!(
-                            "nothing separates `{name}` from the field before it"
-                        ));
-                    }
                     if *shape == Shape::Clf {
                         anchor = anchor.or(Some(steps.len()));
                     }
@@ -247,6 +326,7 @@ impl Layout {
         }
         let (stopped, at) = self.advance(line, spans, self.prefix.text.len(), 0);
         match stopped {
+            Some(step) if self.is_open(step) => self.read_open(line, spans, step, at),
             Some(step) => Err(mismatch(step, at)),
             None if at == line.len() => Ok(Reading::Exact),
             None if line.get(at) == Some(&b' ') => Ok(Reading::Extra),
@@ -267,12 +347,14 @@ impl Layout {
         let mut at = from;
         for (index, step) in self.steps.iter().enumerate().skip(first) {
             let Some(end) = step.end(line, at, self.quoting) else {
-                return (Some(index), at);
+                match step.end_of_nothing(line, at) {
+                    Some(end) => at = end,
+                    None => return (Some(index), at),
+                }
+                step.leave_out(spans);
+                continue;
             };
-            match step.shape {
-                Shape::Attempts => step.keep_last_attempt(line, spans, at, end),
-                _ => step.keep(spans, at, end),
-            }
+            step.take(line, spans, at, end);
             at = end + step.literal.text.len();
         }
         (None, at)
@@ -288,7 +370,10 @@ impl Layout {
     ) -> Result<Reading, Mismatch> {
         let refused = Err(Mismatch::text(0, "a time in brackets and a status"));
         let Some(anchor) = self.anchor else {
-            return refused;
+            let from = self.prefix.text.len();
+            let begins = self.prefix.stands_at(line, 0) && self.status.is_some();
+            let read = begins && self.reads_beyond_status(line, spans, from, 0);
+            return if read { Ok(Reading::Partial) } else { refused };
         };
         let before = anchor.checked_sub(1).and_then(|i| self.steps.get(i));
         let lead: &[u8] = before.map_or(&self.prefix.text, |step| &step.literal.text);
@@ -297,14 +382,7 @@ impl Layout {
         while let Some(open) = line.get(from..).and_then(|rest| find(rest, lead)) {
             let at = from + open + lead.len();
             from = from + open + 1;
-            spans.fill(Span::ABSENT);
-            let (stopped, reached) = self.advance(line, spans, at, anchor);
-            let read = stopped.unwrap_or(self.steps.len());
-            // A status of which a digit may be missing is none.
-            let whole = self.status != Some(read) || line.len().saturating_sub(reached) == 3;
-            let step = self.steps.get(read).filter(|_| whole);
-            let cut = step.is_some_and(|step| step.keep_cut(line, spans, reached));
-            if read + usize::from(cut) <= self.status.unwrap_or(anchor) {
+            if !self.reads_beyond_status(line, spans, at, anchor) {
                 continue;
             }
             self.read_head(
@@ -315,6 +393,25 @@ impl Layout {
             return Ok(Reading::Partial);
         }
         refused
+    }
+
+    /// Reads as many fields as there are from step `first` on; true when the status, or the time
+    /// of a format without one, is among them.
+    fn reads_beyond_status(
+        &self,
+        line: &[u8],
+        spans: &mut [Span],
+        at: usize,
+        first: usize,
+    ) -> bool {
+        spans.fill(Span::ABSENT);
+        let (stopped, reached) = self.advance(line, spans, at, first);
+        let read = stopped.unwrap_or(self.steps.len());
+        // A status of which a digit may be missing is none.
+        let whole = self.status != Some(read) || line.len().saturating_sub(reached) == 3;
+        let step = self.steps.get(read).filter(|_| whole);
+        let cut = step.is_some_and(|step| step.keep_cut(line, spans, reached));
+        read + usize::from(cut) > self.status.unwrap_or(first)
     }
 
     /// Fields before the time: the address is the first word that looks like one (or the first
@@ -348,7 +445,7 @@ impl Layout {
             Some(step) if step.shape == Shape::Clf => {
                 "a time such as 31/Oct/2013:07:06:42 +0000".to_owned()
             }
-            Some(step) if step.shape == Shape::Number => {
+            Some(step) if matches!(step.shape, Shape::Number | Shape::Signed) => {
                 format!(
                     "a number, then `{}`",
                     String::from_utf8_lossy(&step.literal.text)
@@ -367,6 +464,7 @@ impl Step {
     fn field(slot: Option<usize>, shape: Shape) -> Step {
         Step {
             slot,
+            parts: Box::default(),
             shape,
             quoted: false,
             literal: Literal::default(),
@@ -405,12 +503,68 @@ impl Step {
         self.keep(spans, start + before, start + list.len());
     }
 
+    /// Keeps the field from `start` to `end` without what its shape puts around it.
+    #[inline]
+    fn take(&self, line: &[u8], spans: &mut [Span], start: usize, end: usize) {
+        match self.shape {
+            Shape::Signed => match line.get(start) {
+                Some(b'-' | b'"') => self.leave_out(spans),
+                Some(b'+') => self.keep(spans, start + 1, end),
+                _ => self.keep(spans, start, end),
+            },
+            Shape::Braced => self.take_parts(line, spans, start + 1, end - 1),
+            Shape::Attempts => self.keep_last_attempt(line, spans, start, end),
+            _ => self.keep(spans, start, end),
+        }
+    }
+
+    /// The field has no value in this line.
+    fn leave_out(&self, spans: &mut [Span]) {
+        for slot in self.slot.iter().chain(self.parts.iter().flatten()) {
+            if let Some(span) = spans.get_mut(*slot) {
+                *span = Span::ABSENT;
+            }
+        }
+    }
+
+    /// What stands between the braces, and its parts between the bars.
+    fn take_parts(&self, line: &[u8], spans: &mut [Span], start: usize, end: usize) {
+        self.leave_out(spans);
+        self.keep(spans, start, end);
+        let mut from = start;
+        let inside = line.get(start..end).unwrap_or_default();
+        for (slot, part) in self.parts.iter().zip(inside.split(|&byte| byte == b'|')) {
+            if let Some(span) = slot.and_then(|slot| spans.get_mut(slot)) {
+                *span = Span::new(from, from + part.len());
+            }
+            from += part.len() + 1;
+        }
+    }
+
+    /// Where the line goes on when nothing was captured: HAProxy merges the blanks around it.
+    fn end_of_nothing(&self, line: &[u8], at: usize) -> Option<usize> {
+        if self.shape != Shape::Braced || line.get(at) == Some(&b'{') {
+            return None;
+        }
+        let literal = &self.literal.text;
+        if let Some(rest) = literal.strip_prefix(b" ")
+            && at.checked_sub(1).and_then(|before| line.get(before)) == Some(&b' ')
+            && line.get(at..)?.starts_with(rest)
+        {
+            return Some(at + rest.len());
+        }
+        self.literal
+            .stands_at(line, at)
+            .then_some(at + literal.len())
+    }
+
     /// Keeps what a line that ends inside this field has of it: the beginning of a quoted value, or
     /// a whole number. False when the line does not end here.
     fn keep_cut(&self, line: &[u8], spans: &mut [Span], at: usize) -> bool {
         let rest = line.get(at..).unwrap_or_default();
         let digits = self.shape == Shape::Number && rest.iter().all(u8::is_ascii_digit);
-        let quoted = self.quoted && memchr(b'"', rest).is_none();
+        let bounded = !matches!(self.shape, Shape::Open | Shape::Cookie | Shape::Signed);
+        let quoted = self.quoted && bounded && memchr(b'"', rest).is_none();
         let cut = quoted || rest == b"-" || (digits && !rest.is_empty());
         if cut {
             self.keep(spans, at, line.len());
@@ -424,6 +578,10 @@ impl Step {
         let rest = line.get(at..)?;
         let length = if self.quoted {
             match quoting {
+                _ if self.shape == Shape::Open => return None,
+                _ if self.shape == Shape::Signed => signed_length(rest)?,
+                _ if self.shape == Shape::Escaped => unescaped_quote(rest)?,
+                _ if self.shape == Shape::Word => quoted_word_length(rest, &self.literal.text)?,
                 Quoting::Never => find_near(b'"', rest)?,
                 Quoting::Backslash => unescaped_quote(rest)?,
             }
@@ -431,9 +589,14 @@ impl Step {
             match self.shape {
                 Shape::Clf => clf_length(rest)?,
                 Shape::Number => number_length(rest)?,
-                Shape::Token => token_length(rest, &self.literal.text)?,
+                Shape::Token | Shape::Word => token_length(rest, &self.literal.text)?,
                 Shape::Fixed(length) => length,
                 Shape::List | Shape::Attempts | Shape::Text => return self.search(line, at),
+                Shape::Signed => signed_length(rest)?,
+                Shape::Address => address_length(rest, &self.literal.text)?,
+                Shape::Braced => braced_length(rest)?,
+                Shape::Cookie if rest.first() == Some(&b'-') => 1,
+                Shape::Cookie | Shape::Open | Shape::Escaped => return None,
             }
         };
         self.literal
@@ -531,6 +694,45 @@ fn number_length(rest: &[u8]) -> Option<usize> {
         0 => None,
         digits => Some(digits),
     }
+}
+
+/// `+` and digits, or one of the ways to say that there is no number.
+fn signed_length(rest: &[u8]) -> Option<usize> {
+    if rest.starts_with(b"-1") || rest.starts_with(b"\"\"") {
+        return Some(2);
+    }
+    let sign = usize::from(rest.first() == Some(&b'+'));
+    match number_length(rest.get(sign..)?)? {
+        1 if sign == 1 && rest.get(1) == Some(&b'-') => None,
+        digits => Some(sign + digits),
+    }
+}
+
+/// A word; where its literal begins with a colon, up to the last colon inside.
+fn address_length(rest: &[u8], literal: &[u8]) -> Option<usize> {
+    if literal.first() != Some(&b':') {
+        return token_length(rest, literal);
+    }
+    let word = rest.get(..token_length(rest, b" ")?)?;
+    memrchr(b':', word).filter(|length| *length > 0)
+}
+
+/// A word in quotes with quotes inside, perhaps: the last one before a blank ends it.
+fn quoted_word_length(rest: &[u8], literal: &[u8]) -> Option<usize> {
+    match literal {
+        [b'"'] | [b'"', b' ', ..] => {
+            let blank = memchr(b' ', rest).unwrap_or(rest.len());
+            memrchr(b'"', rest.get(..blank)?)
+        }
+        _ => find(rest, literal),
+    }
+}
+
+/// `{…}` with its braces; a quote would be escaped, so one that stands there is none of it.
+fn braced_length(rest: &[u8]) -> Option<usize> {
+    let inside = rest.strip_prefix(b"{")?;
+    let length = memchr::memchr2(b'}', b'"', inside)?;
+    (inside.get(length) == Some(&b'}')).then_some(length + 2)
 }
 
 /// A word: up to the first blank, or to the first byte of a literal that begins otherwise.

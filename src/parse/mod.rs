@@ -51,7 +51,7 @@ pub struct Format {
     /// The parser's name.
     pub name: String,
     layout: Layout,
-    escape: Escape,
+    escapes: Escapes,
     units: Vec<(String, Unit)>,
     time: Time,
     require: Vec<String>,
@@ -117,7 +117,7 @@ impl Format {
     /// # Errors
     /// Every mistake in the format string, its patterns, its time and its field names.
     pub fn compile(definition: &FormatDefinition) -> Result<Format, Vec<Diagnostic>> {
-        let (mut layout, escape, mut units, written_time) = compile_layout(definition)?;
+        let (mut layout, escapes, mut units, written_time) = compile_layout(definition)?;
         let mut mistakes = Vec::new();
         let names = layout_names(&layout);
         let time = compile_time(definition, &layout, &names, written_time.as_deref());
@@ -137,7 +137,7 @@ impl Format {
             Some(time) if mistakes.is_empty() => Ok(Format {
                 name: definition.name.clone(),
                 layout,
-                escape,
+                escapes,
                 units,
                 time,
                 constants: definition
@@ -192,10 +192,12 @@ impl Fields for Format {
             Unit::Microseconds => -6,
             Unit::Nanoseconds => -9,
         });
+        let (usual, others) = &self.escapes;
+        let other = others.iter().find(|(known, _)| known == name);
         let escape = match &self.layout {
             Layout::W3c { escape, .. } => csv::escape_of(*escape, name, None),
             Layout::Csv(csv) => csv.escape(name),
-            _ => self.escape,
+            _ => other.map_or(*usual, |(_, escape)| *escape),
         };
         Some(FieldKind { escape, shift })
     }
@@ -210,7 +212,10 @@ impl Fields for Format {
     }
 }
 
-type Compiled = (Layout, Escape, Vec<(String, Unit)>, Option<String>);
+/// How values are escaped, and the fields that are escaped in another way.
+type Escapes = (Escape, Vec<(String, Escape)>);
+
+type Compiled = (Layout, Escapes, Vec<(String, Unit)>, Option<String>);
 
 fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnostic>> {
     match &definition.layout.value {
@@ -224,7 +229,8 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
             };
             let format = format.map_err(|mistake| inside(text, mistake))?;
             let layout = server(text, format.pieces, format.quoting)?;
-            Ok((layout, format.escape, format.units, format.time_format))
+            let escapes = (format.escape, format.escapes);
+            Ok((layout, escapes, format.units, format.time_format))
         }
         LayoutDefinition::Regex { pattern } => {
             let expanded = grok::expand(pattern).map_err(|mistake| vec![mistake])?;
@@ -232,10 +238,12 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
                 let message = format!("this is not a regular expression: {error}");
                 vec![pattern.place.error(message, "in this pattern")]
             })?;
-            Ok((Layout::Regex(compiled), Escape::None, Vec::new(), None))
+            let escapes = (Escape::None, Vec::new());
+            Ok((Layout::Regex(compiled), escapes, Vec::new(), None))
         }
         LayoutDefinition::Json { fields } => {
-            json_layout(fields).map(|layout| (layout, Escape::Json, Vec::new(), None))
+            let escapes = (Escape::Json, Vec::new());
+            json_layout(fields).map(|layout| (layout, escapes, Vec::new(), None))
         }
         LayoutDefinition::W3c {
             fields,
@@ -251,11 +259,16 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
                 columns,
                 escape: *escape,
             };
-            Ok((layout, Escape::None, Vec::new(), None))
+            Ok((layout, (Escape::None, Vec::new()), Vec::new(), None))
         }
         LayoutDefinition::Columns(columns) => {
             let csv = CsvLayout::compile(columns, &definition.layout.place)?;
-            Ok((Layout::Csv(csv), Escape::None, Vec::new(), None))
+            Ok((
+                Layout::Csv(csv),
+                (Escape::None, Vec::new()),
+                Vec::new(),
+                None,
+            ))
         }
         LayoutDefinition::Logfmt { fields } => {
             let fields = fields
@@ -264,7 +277,7 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
             let layout = Layout::Logfmt {
                 fields: fields.collect(),
             };
-            Ok((layout, Escape::Json, Vec::new(), None))
+            Ok((layout, (Escape::Json, Vec::new()), Vec::new(), None))
         }
     }
 }
@@ -311,13 +324,7 @@ fn json_layout(fields: &[(At<String>, Vec<At<String>>)]) -> Result<Layout, Vec<D
 
 fn layout_names(layout: &Layout) -> Vec<String> {
     match layout {
-        Layout::Server { pieces, .. } => pieces
-            .iter()
-            .filter_map(|piece| match piece {
-                Piece::Field { name, .. } => Some(name.clone()),
-                Piece::Literal(_) => None,
-            })
-            .collect(),
+        Layout::Server { pieces, .. } => pieces.iter().flat_map(Piece::names).cloned().collect(),
         Layout::Regex(pattern) => pattern.names(),
         Layout::Json { fields, .. } => {
             let mut names: Vec<String> = fields.iter().map(|(name, _)| name.clone()).collect();

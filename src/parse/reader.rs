@@ -294,10 +294,7 @@ fn first_of_each(
     names: &[String],
 ) -> Vec<super::Piece> {
     let mut pieces = pieces.to_vec();
-    for piece in &mut pieces {
-        let super::Piece::Field { name, .. } = piece else {
-            continue;
-        };
+    for name in pieces.iter_mut().flat_map(super::Piece::names_mut) {
         let Some(slot) = names.iter().position(|known| known == name) else {
             continue;
         };

@@ -68,9 +68,15 @@ pub enum TimeFormat {
     Epoch,
     /// Any of the three above, told by shape: a `/` or a `-` stands where a date has its first one.
     Any,
+    /// HAProxy's `31/Oct/2013:07:06:42.250`: as `Clf` with a fraction and without an offset. It is
+    /// asked for by its strftime text, [`HAPROXY_DATE`].
+    ClfLocal,
     /// A strftime text as jiff understands it. Takes about five times as long as `Clf`.
     Strftime(String),
 }
+
+/// The date of HAProxy's `%t` and `%tr` (configuration manual, section 8.2.6).
+pub(super) const HAPROXY_DATE: &str = "%d/%b/%Y:%H:%M:%S%.f";
 
 impl TimeFormat {
     /// A format by its name, `clf`, `rfc3339`, `epoch` or `any`, or by a strftime text.
@@ -83,6 +89,7 @@ impl TimeFormat {
             "rfc3339" => Ok(TimeFormat::Rfc3339),
             "epoch" => Ok(TimeFormat::Epoch),
             "any" => Ok(TimeFormat::Any),
+            HAPROXY_DATE => Ok(TimeFormat::ClfLocal),
             _ if text.contains('%') => compile_strftime(text),
             _ => Err(format!(
                 "expected `clf`, `rfc3339`, `epoch`, `any` or a strftime text such as \
@@ -107,6 +114,7 @@ impl TimeFormat {
                 [_, _, _, _, b'-', ..] => parse_rfc3339(text, zone),
                 _ => parse_epoch(text).map(unambiguous),
             },
+            TimeFormat::ClfLocal => parse_clf_local(text, zone),
             TimeFormat::Strftime(format) => parse_strftime(format, text, zone),
         }
     }
@@ -295,6 +303,23 @@ fn parse_clf(text: &[u8]) -> Result<EventTime, TimeError> {
     ];
     let offset = signed_offset(sign, [h1, h2], [i1, i2])?;
     Ok(Civil::checked(date, parse_clock(&clock)?)?.at_offset(offset, 0))
+}
+
+fn parse_clf_local(text: &[u8], zone: &Zone) -> Result<(EventTime, bool), TimeError> {
+    let (date, rest) = text.split_first_chunk::<12>().ok_or(TimeError::Shape)?;
+    let (clock, rest) = rest.split_first_chunk::<8>().ok_or(TimeError::Shape)?;
+    let &[d1, d2, b'/', m1, m2, m3, b'/', y1, y2, y3, y4, b':'] = date else {
+        return Err(TimeError::Shape);
+    };
+    let date = [
+        four([y1, y2, y3, y4])?,
+        parse_month([m1, m2, m3])?,
+        two([d1, d2])?,
+    ];
+    let (nanos, []) = parse_fraction(rest)? else {
+        return Err(TimeError::Shape);
+    };
+    zone.locate(Civil::checked(date, parse_clock(clock)?)?, nanos)
 }
 
 fn parse_rfc3339(text: &[u8], zone: &Zone) -> Result<(EventTime, bool), TimeError> {
@@ -707,6 +732,31 @@ mod tests {
     }
 
     #[test]
+    fn haproxys_date_is_in_the_zone_and_tells_shape_from_value() {
+        use TimeError::{Shape, Value};
+        let read = |text| read_in(HAPROXY_DATE, text, "Europe/Berlin");
+        let of = |text: &str, twice| Ok((text.to_owned(), twice));
+        assert_eq!(
+            read("06/Feb/2009:12:14:14.655"),
+            of("2009-02-06T11:14:14.655Z", false)
+        );
+        assert_eq!(
+            read("27/Oct/2013:02:30:00.5"),
+            of("2013-10-27T00:30:00.5Z", true)
+        );
+        for (text, error) in [
+            ("", Shape),
+            ("06/Feb/2009:12:14:14.655 +0100", Shape),
+            ("06/Feb/2009:12:14:14.", Shape),
+            ("06-Feb-2009:12:14:14.655", Shape),
+            ("30/Feb/2009:12:14:14.655", Value),
+            ("06/Feb/2009:25:14:14.655", Value),
+        ] {
+            assert_eq!(read(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
     fn formats_that_cannot_tell_the_minute_are_refused() {
         for text in [
             "clff",
@@ -797,6 +847,17 @@ mod tests {
         }
 
         #[test]
+        fn haproxys_date_agrees_with_its_strftime_text((instant, offset) in instant()) {
+            let text = local(instant, offset).strftime(HAPROXY_DATE).to_string();
+            for zone in ["+02:00", "Europe/Berlin"] {
+                let zone = Zone::named(zone).unwrap();
+                let ours = TimeFormat::ClfLocal.parse(text.as_bytes(), &zone);
+                let jiffs = TimeFormat::Strftime(HAPROXY_DATE.to_owned());
+                prop_assert_eq!(ours, jiffs.parse(text.as_bytes(), &zone), "{}", text);
+            }
+        }
+
+        #[test]
         fn rfc3339_agrees_with_jiff((instant, offset) in instant()) {
             let sign = if offset < 0 { '-' } else { '+' };
             let zone = format!("{sign}{:02}:{:02}", offset.abs() / 60, offset.abs() % 60);
@@ -828,7 +889,7 @@ mod tests {
         #[test]
         fn no_text_panics(text: Vec<u8>, almost in "[0-9]{1,22}[-./:+TZ 0-9a-zA-Z]{0,30}") {
             let zone = Zone::named("Europe/Berlin").unwrap();
-            for format in ["clf", "rfc3339", "epoch", "any", "%d/%b/%Y %T%.f %z", "%s"] {
+            for format in ["clf", "rfc3339", "epoch", "any", HAPROXY_DATE, "%d/%b/%Y %T%.f %z", "%s"] {
                 let format = TimeFormat::compile(format).unwrap();
                 for text in [&text[..], almost.as_bytes()] {
                     if let Ok((time, _)) = format.parse(text, &zone) {

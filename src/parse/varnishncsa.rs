@@ -136,7 +136,7 @@ fn name_cache_word(pieces: &mut [Piece]) {
     for wanted in ["varnish_handling", "varnish_hitmiss"] {
         let mut names = pieces.iter_mut().filter_map(|piece| match piece {
             Piece::Field { name, .. } => Some(name),
-            Piece::Literal(_) => None,
+            _ => None,
         });
         if let Some(name) = names.find(|name| *name == wanted) {
             "upstream_cache_status".clone_into(name);

@@ -35,6 +35,12 @@ pub enum Escape {
     EncodedPercent,
     /// This byte is written twice: quotes in CSV (RFC 4180, section 2).
     Doubled(u8),
+    /// HAProxy: `#HH`, also for `#` itself.
+    Haproxy,
+    /// HAProxy with `%{+E}`: `#HH`, and a backslash before `"`, `\` and `]`.
+    HaproxyEscaped,
+    /// A backslash before `"`, `\` and `]`: HAProxy's `%{+E}[…]`.
+    Backslash,
 }
 
 impl Escape {
@@ -68,6 +74,9 @@ impl Escape {
             Escape::Nginx | Escape::Apache => {
                 matches!(byte, b'"' | b'\\') || !(0x20..=0x7e).contains(&byte)
             }
+            Escape::Haproxy => may_be_hash(byte),
+            Escape::HaproxyEscaped => may_be_hash(byte) || matches!(byte, b'\\' | b']'),
+            Escape::Backslash => matches!(byte, b'"' | b'\\' | b']'),
             Escape::Json | Escape::Percent | Escape::PercentTwice | Escape::PlusPercent => true,
             Escape::Plus => byte == b' ',
             Escape::EncodedPercent => byte == b'%',
@@ -87,6 +96,9 @@ impl Escape {
             Escape::Plus => super::find_near(b'+', raw),
             Escape::Doubled(byte) => super::find_near(byte, raw),
             Escape::PlusPercent => memchr2(b'%', b'+', raw),
+            Escape::Haproxy => super::find_near(b'#', raw),
+            Escape::HaproxyEscaped => memchr2(b'#', b'\\', raw),
+            Escape::Backslash => super::find_near(b'\\', raw),
         }
     }
 
@@ -104,6 +116,9 @@ impl Escape {
                 [_, second, rest @ ..] if *second == byte => Some((byte, rest)),
                 _ => None,
             },
+            Escape::Haproxy => hash_escape(special),
+            Escape::HaproxyEscaped => hash_escape(special).or_else(|| backslash_escape(special)),
+            Escape::Backslash => backslash_escape(special),
             Escape::None | Escape::Json => None,
         };
         match decoded.or_else(|| special.split_first().map(|(byte, rest)| (*byte, rest))) {
@@ -189,6 +204,25 @@ fn apache_escape(special: &[u8]) -> Option<(u8, &[u8])> {
         _ => return nginx_escape(special),
     };
     Some((byte, rest))
+}
+
+/// What HAProxy's maps of headers and requests name (`log.c`, `init_log`).
+fn may_be_hash(byte: u8) -> bool {
+    matches!(byte, b'"' | b'#' | b'{' | b'|' | b'}') || !(0x20..=0x7e).contains(&byte)
+}
+
+fn hash_escape(special: &[u8]) -> Option<(u8, &[u8])> {
+    match special {
+        [b'#', high, low, rest @ ..] => Some((hex_byte(*high, *low)?, rest)),
+        _ => None,
+    }
+}
+
+fn backslash_escape(special: &[u8]) -> Option<(u8, &[u8])> {
+    match special {
+        [b'\\', byte @ (b'"' | b'\\' | b']'), rest @ ..] => Some((*byte, rest)),
+        _ => None,
+    }
 }
 
 /// The first byte of a percent-encoded text, decoded, and what follows it.
@@ -306,7 +340,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [Escape; 10] = [
+    const ALL: [Escape; 13] = [
         Escape::None,
         Escape::Nginx,
         Escape::Apache,
@@ -317,6 +351,9 @@ mod tests {
         Escape::Plus,
         Escape::EncodedPercent,
         Escape::Doubled(b'"'),
+        Escape::Haproxy,
+        Escape::HaproxyEscaped,
+        Escape::Backslash,
     ];
 
     fn decode(escape: Escape, raw: &[u8]) -> Vec<u8> {
@@ -362,6 +399,19 @@ mod tests {
     }
 
     #[test]
+    fn haproxys_hashes_and_backslashes_are_decoded() {
+        let raw = br"U#22A\x #C3#A9#2322 #4 #zz #";
+        assert_eq!(
+            decode(Escape::Haproxy, raw),
+            "U\"A\\x é#22 #4 #zz #".as_bytes()
+        );
+        let raw = br#"edge\"c\\a\]st|#22\x"#;
+        assert_eq!(decode(Escape::Backslash, raw), br#"edge"c\a]st|#22\x"#);
+        assert_eq!(decode(Escape::HaproxyEscaped, raw), br#"edge"c\a]st|"\x"#);
+        assert_eq!(decode(Escape::Haproxy, b"#7C#7D#7B#23"), b"|}{#");
+    }
+
+    #[test]
     fn doubly_encoded_cloudfront_values_are_decoded() {
         assert_eq!(decode(Escape::PercentTwice, b"a%2520b%20c%25"), b"a b c%");
         assert_eq!(decode(Escape::PercentTwice, b"%25%32%30"), b" ");
@@ -390,6 +440,13 @@ mod tests {
             assert!(Escape::Apache.may_write_escaped(byte));
             assert!(!Escape::None.may_write_escaped(byte));
         }
+        for byte in [b'"', b'#', b'{', b'|', b'}', b'\n', 0x7f, 0xc3] {
+            assert!(Escape::Haproxy.may_write_escaped(byte));
+            assert!(Escape::HaproxyEscaped.may_write_escaped(byte));
+        }
+        assert!(
+            Escape::Backslash.may_write_escaped(b']') && !Escape::Haproxy.may_write_escaped(b']')
+        );
         assert!(!Escape::Nginx.may_write_escaped(b'a'));
         assert!(Escape::Json.may_write_escaped(b'a') && Escape::Percent.may_write_escaped(b'a'));
     }
@@ -480,6 +537,9 @@ mod tests {
                 }
                 out
             }
+            Escape::Haproxy => naive_hash(raw),
+            Escape::Backslash => naive_backslash_only(raw, false),
+            Escape::HaproxyEscaped => naive_backslash_only(raw, true),
             Escape::Json => unreachable!("compared with serde_json"),
         }
     }
@@ -500,6 +560,34 @@ mod tests {
             {
                 Some(byte) => (out.push(byte), at += 3),
                 None => (out.push(raw[at]), at += 1),
+            };
+        }
+        out
+    }
+
+    fn naive_hash(raw: &[u8]) -> Vec<u8> {
+        let (mut out, mut at) = (Vec::new(), 0);
+        while at < raw.len() {
+            let hex = raw.get(at + 1..at + 3).filter(|_| raw[at] == b'#');
+            match hex.and_then(naive_hex) {
+                Some(byte) => (out.push(byte), at += 3),
+                None => (out.push(raw[at]), at += 1),
+            };
+        }
+        out
+    }
+
+    fn naive_backslash_only(raw: &[u8], hashes: bool) -> Vec<u8> {
+        let (mut out, mut at) = (Vec::new(), 0);
+        while at < raw.len() {
+            let hex = raw
+                .get(at + 1..at + 3)
+                .filter(|_| hashes && raw[at] == b'#');
+            let letter = raw.get(at + 1).filter(|_| raw[at] == b'\\');
+            match (hex.and_then(naive_hex), letter) {
+                (Some(byte), _) => (out.push(byte), at += 3),
+                (None, Some(b'"' | b'\\' | b']')) => (out.push(raw[at + 1]), at += 2),
+                (None, _) => (out.push(raw[at]), at += 1),
             };
         }
         out
@@ -526,7 +614,7 @@ mod tests {
     fn escaped_text() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             prop::collection::vec(any::<u8>(), 0..40),
-            "[\\\\x25%+\"nu0dD8cCa=&]{0,40}".prop_map(String::into_bytes),
+            "[\\\\x25%+\"nu0dD8cCa=&#\\]]{0,40}".prop_map(String::into_bytes),
             "(%25|%|25|20|%41|\\+){0,12}".prop_map(String::into_bytes),
         ]
     }

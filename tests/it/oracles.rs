@@ -22,7 +22,7 @@ struct Counts {
 }
 
 /// Folder, the parser for its logs, and the parsers that may be detected in it.
-const FOLDERS: [(&str, &str, &[&str]); 11] = [
+const FOLDERS: [(&str, &str, &[&str]); 15] = [
     (
         "nginx_combined",
         "nginx-combined",
