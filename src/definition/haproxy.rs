@@ -256,3 +256,87 @@ fn escaped(text: &str, at: usize, in_quotes: bool) -> Option<Range<usize>> {
     };
     is_escape.then(|| at..at + letter.len_utf8())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Place;
+    use proptest::prelude::*;
+
+    fn at(text: &str) -> At<String> {
+        At {
+            value: text.to_owned(),
+            place: Place::argument("", text),
+        }
+    }
+
+    fn pasted(text: &str) -> String {
+        layout(at(text)).unwrap().value
+    }
+
+    #[test]
+    fn a_pasted_log_format_loses_its_quotes() {
+        let text = "  # ours\n  log-format \"%ci \\\"%[src]\\\" a\\\\b %{+Q}r\" # client\n";
+        assert_eq!(pasted(text), "%ci \"%[src]\" a\\b %{+Q}r");
+        assert_eq!(
+            pasted("log-format %ci\\ [%t]\\ '%{+Q}r'"),
+            "%ci [%t] %{+Q}r"
+        );
+        assert_eq!(pasted("log-format '%ci \\ \"%r\"'"), "%ci \\ \"%r\"");
+        let found = layout(at("log-format \"%ci \\\"%r\\\"\"")).unwrap();
+        let place = found.place.inside(5..7);
+        assert_eq!(place.source().text.get(place.span()), Some("%r"));
+    }
+
+    #[test]
+    fn options_stand_for_haproxys_own_texts() {
+        assert!(pasted("httplog").ends_with("%bq %hr %hs %{+Q}r"));
+        assert_eq!(pasted("option httplog\n"), pasted(" httplog "));
+        assert!(pasted("option  httplog  clf").starts_with("%{+Q}o %{-Q}ci - - [%trg] %r"));
+        assert!(pasted("tcplog").ends_with("%sq/%bq"));
+        assert_eq!(pasted("%ci httplog"), "%ci httplog");
+    }
+
+    #[test]
+    fn captured_headers_are_named_in_the_text() {
+        let text = pasted(
+            "option httplog\ncapture request header X-CDN-Provider len 32\nbind :80\n\
+             http-request capture req.hdr(User-Agent),lower len 99\ndeclare capture request len 9\n",
+        );
+        assert!(
+            text.contains("%bq %{X-CDN-Provider|req.hdr(User-Agent)|declared}hr  %{+Q}r"),
+            "{text}"
+        );
+        let text = pasted("capture response header Age len 9\nlog-format '%t %hr %hs %hrl'");
+        assert_eq!(text, "%t  %{Age}hs %hrl");
+    }
+
+    #[test]
+    fn lines_without_a_format_are_mistakes() {
+        let message = |text: &str| layout(at(text)).unwrap_err().message;
+        assert_eq!(
+            message("option dontlognull"),
+            "no line tells the log's format"
+        );
+        assert_eq!(message("log-format \"%ci"), "this quote is not closed");
+        assert_eq!(
+            message("log-format %ci [%t]"),
+            "`log-format` takes one text"
+        );
+        assert_eq!(
+            message("option httplog\ncapture requst header X len 1"),
+            "a `capture` that HAProxy does not know"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in "(log-format |option httplog\n|capture request header |)[a\\\\'\" #\né%hrs]{0,30}",
+        ) {
+            if let Ok(text) = layout(at(&text)) {
+                text.place.inside(0..text.value.len());
+            }
+        }
+    }
+}

@@ -299,3 +299,197 @@ const WORDS: [(&str, &str); 48] = [
     ("UPSTREAM_TLS_VERSION", "upstream_tls_version"),
     ("VIRTUAL_CLUSTER_NAME", "virtual_cluster_name"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::{compiled, seen};
+    use crate::definition::Dialect;
+    use crate::record::{Fields as _, Reading};
+    use proptest::prelude::*;
+
+    const DEFAULT: &str = r#"[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%""#;
+
+    fn names(text: &str) -> Vec<String> {
+        compiled(Dialect::Envoy, text).unwrap().names()
+    }
+
+    #[test]
+    fn operators_have_nginxs_names() {
+        for (text, name) in [
+            ("%REQ(X-CDN-Provider?X-Other):20%", "http_x_cdn_provider"),
+            ("%RESP(Content-Type)%", "sent_http_content_type"),
+            ("%TRAILER(grpc-status)%", "sent_trailer_grpc_status"),
+            ("%PATH(NQ:ORIG)%", "uri"),
+            ("%PATH(WQ)%", "request_uri"),
+            ("%QUERY_PARAM(source)%", "arg_source"),
+            ("%ENVIRONMENT(POD_NAME)%", "env_pod_name"),
+            (
+                "%DYNAMIC_METADATA(com.x:key)%",
+                "dynamic_metadata_com_x_key",
+            ),
+            ("%FILTER_STATE(a.b:PLAIN)%", "filter_state_a_b_plain"),
+            (
+                "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%",
+                "duration_ds_rx_beg_ds_tx_end",
+            ),
+            ("%DOWNSTREAM_TLS_VERSION%", "ssl_protocol"),
+            ("%NEW_IN_2030%", "new_in_2030"),
+        ] {
+            assert_eq!(
+                names(&format!("%START_TIME% {text}")),
+                ["time", name],
+                "{text}"
+            );
+        }
+        let shift = |text: &str, name: &str| {
+            let format = compiled(Dialect::Envoy, &format!("%START_TIME% {text}")).unwrap();
+            format.field(name).unwrap().shift
+        };
+        assert_eq!(shift("%DURATION%", "request_time"), -3);
+        let common = "%COMMON_DURATION(A:B:us)%";
+        assert_eq!(shift(common, "duration_a_b"), -6);
+    }
+
+    #[test]
+    fn broken_operators_are_mistakes() {
+        let refused = |text: &str| compiled(Dialect::Envoy, text).unwrap_err();
+        assert!(refused("%START_TIME% %REQ(a").contains("must begin an operator"));
+        assert!(refused("%START_TIME% 5%").contains("must begin an operator"));
+        assert!(refused("%START_TIME% %COMMON_DURATION(A:B:h)%").contains("unknown unit `h`"));
+        assert!(refused("%START_TIME% %COMMON_DURATION(A)%").contains("from one point"));
+        assert!(refused("%START_TIME% %PROTOCOL%%RESPONSE_CODE%").contains("nothing separates"));
+        assert_eq!(
+            names("%START_TIME% 100%% %PROTOCOL%"),
+            ["time", "server_protocol"]
+        );
+    }
+
+    #[test]
+    fn times_are_read_as_they_are_written() {
+        for (format, text) in [
+            ("", "2013-10-31T07:06:42.250Z"),
+            ("(%Y-%m-%dT%H:%M:%S.%3fZ)", "2013-10-31T07:06:42.250Z"),
+            ("(%FT%T.%6fZ)", "2013-10-31T07:06:42.250000Z"),
+            ("(%s.%3f)", "1383203202.250"),
+            ("(%s%3f)", "1383203202250"),
+            ("(%Y/%m/%d %H:%M:%E3S)", "2013/10/31 07:06:42.250"),
+            (
+                "(%Y/%m/%d %T.%9f %z)",
+                "2013/10/31 08:06:42.250000000 +0100",
+            ),
+        ] {
+            let format = format!("[%START_TIME{format}%] %RESPONSE_CODE%");
+            let format = compiled(Dialect::Envoy, &format).unwrap();
+            let line = format!("[{text}] 200");
+            let seen = seen(&format, line.as_bytes()).unwrap();
+            assert_eq!(
+                seen.time.unwrap().to_string(),
+                "2013-10-31T07:06:42.25Z",
+                "{text}"
+            );
+            assert_eq!(seen.get("status").unwrap(), "200");
+        }
+    }
+
+    #[test]
+    fn a_path_in_quotes_may_hold_quotes() {
+        let format = r#"%START_TIME% "%REQ(:PATH)%" %RESPONSE_CODE% "%PATH(NQ)%""#;
+        let format = compiled(Dialect::Envoy, format).unwrap();
+        let line = br#"2013-10-31T07:06:42Z "/a"b"" 404 "/a"b"""#;
+        let seen = seen(&format, line).unwrap();
+        assert_eq!(seen.get("request_uri").unwrap(), "/a\"b\"");
+        assert_eq!(seen.get("uri").unwrap(), "/a\"b\"");
+        assert_eq!(seen.get("status").unwrap(), "404");
+    }
+
+    #[test]
+    fn a_line_cut_behind_its_status_is_read_so_far() {
+        let format = compiled(Dialect::Envoy, DEFAULT).unwrap();
+        let line = b"[2013-10-31T07:06:42.250Z] \"GET / HTTP/1.1\" 503 UF 0 98 12 - \"-\" \"age";
+        let seen = super::super::made::seen(&format, line).unwrap();
+        assert_eq!(seen.reading, Reading::Partial);
+        assert_eq!(seen.get("status").unwrap(), "503");
+        assert_eq!(seen.get("request_time").unwrap(), "12");
+        assert_eq!(seen.get("http_x_forwarded_for"), None);
+    }
+
+    /// What a client may put into a header to end it early.
+    fn header() -> impl Strategy<Value = String> {
+        let parts = vec![
+            "\"",
+            "\" \"",
+            " ",
+            "-",
+            "a",
+            "203.0.113.9, ",
+            "\" 200 - 1 2 3 4 \"",
+            " HTTP/1.1\" 200 - ",
+            "[2014-10-31T07:06:42Z] \"GET / HTTP/1.1\" 200",
+            "\" 500 \"",
+            "é",
+        ];
+        prop::collection::vec(prop::sample::select(parts), 0..5).prop_map(|parts| parts.concat())
+    }
+
+    fn count(text: &str, part: &str) -> usize {
+        (0..text.len())
+            .filter(|at| text.as_bytes()[*at..].starts_with(part.as_bytes()))
+            .count()
+    }
+
+    proptest! {
+        #[test]
+        fn forged_quotes_steer_neither_status_nor_time(
+            headers in prop::array::uniform3(header()), path in "/[a-z\"%?=\\\\]{0,9}", code in 100..600_u32,
+        ) {
+            let format = compiled(Dialect::Envoy, DEFAULT).unwrap();
+            let open = headers.join("\" \"");
+            let line = format!("[2013-10-31T07:06:42.250Z] \"GET {path} HTTP/1.1\" {code} UF 7 98 12 - \"{open}\" \"www.example.com\" \"10.0.2.1:80\"");
+            let seen = seen(&format, line.as_bytes()).expect("Envoy wrote it");
+            prop_assert_eq!(seen.time.unwrap().to_string(), "2013-10-31T07:06:42.25Z");
+            for (name, value) in [
+                ("request_uri", path.as_str()), ("status", &code.to_string()), ("request_time", "12"),
+                ("body_bytes_sent", "98"), ("host", "www.example.com"), ("upstream_addr", "10.0.2.1:80"),
+            ] {
+                prop_assert_eq!(seen.get(name), Some(value.to_owned()), "{}\n{}", name, line);
+            }
+            let is_sure = count(&open, "\" \"") == 2;
+            prop_assert_eq!(seen.reading == Reading::Exact, is_sure, "{}", line);
+            for (name, value) in ["http_x_forwarded_for", "http_user_agent", "http_x_request_id"].iter().zip(&headers) {
+                let found = seen.get(name);
+                prop_assert!(found.is_none() || found.as_ref() == Some(value), "{name}: {found:?}\n{line}");
+                prop_assert!(found.is_some() || !is_sure, "{name}\n{line}");
+            }
+        }
+
+        #[test]
+        fn a_status_between_headers_is_envoys_or_the_line_is_refused(
+            headers in prop::array::uniform2(header()), code in 100..600_u32,
+        ) {
+            let format = r#"%START_TIME% "%REQ(USER-AGENT)%" %RESPONSE_CODE% "%REQ(REFERER)%" %DURATION%"#;
+            let format = compiled(Dialect::Envoy, format).unwrap();
+            let [agent, referer] = headers;
+            let line = format!("2013-10-31T07:06:42Z \"{agent}\" {code} \"{referer}\" 12");
+            let hostile = [&agent, &referer].iter().any(|header| header.contains('"'));
+            match seen(&format, line.as_bytes()) {
+                Some(seen) => {
+                    prop_assert_eq!(seen.get("status"), Some(code.to_string()), "{}", line);
+                    prop_assert_eq!(seen.get("request_time"), Some("12".to_owned()));
+                    prop_assert_eq!(seen.get("http_user_agent"), Some(agent), "{}", line);
+                    prop_assert_eq!(seen.get("http_referer"), Some(referer), "{}", line);
+                }
+                None => prop_assert!(hostile, "{line}"),
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_format_or_a_mistake(
+            text in "([%\\[\\]()\":? a-z-]|%REQ\\(:?[A-Z-]{0,5}\\)%|%START_TIME(\\(%[a-zA-Z3]\\))?%|%RESPONSE_CODE%){0,9}",
+            line in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            if let Ok(format) = compiled(Dialect::Envoy, &text) {
+                drop(seen(&format, &line));
+            }
+        }
+    }
+}

@@ -383,3 +383,259 @@ fn text(alias: &str) -> Option<(&'static str, Shape, Kind)> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::{compiled, seen};
+    use crate::definition::Dialect;
+    use crate::record::{Fields as _, Reading};
+    use proptest::prelude::*;
+
+    const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %{X-CDN-Provider|User-Agent}hr %{X-Cache}hs %{+Q}r";
+
+    /// The value of one item behind a time.
+    fn value(item: &str, written: &str) -> Vec<(String, Option<String>)> {
+        let format =
+            compiled(Dialect::Haproxy, &format!("%T {item}")).unwrap_or_else(|e| panic!("{e}"));
+        let line = format!("31/Oct/2013:07:06:42 +0000 {written}");
+        let seen = seen(&format, line.as_bytes()).unwrap_or_else(|| panic!("{item}: {line}"));
+        assert_eq!(seen.reading, Reading::Exact, "{item}");
+        let names = format.names().into_iter().skip(1);
+        names
+            .map(|name| {
+                let value = seen.get(&name);
+                (name, value)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn items_have_nginxs_names() {
+        for (item, written, name, expected) in [
+            ("%ci:%cp", "2001:db8::1:5000", "remote_addr", "2001:db8::1"),
+            ("%{+Q}ci:%cp", "\"10.0.0.1\":80", "remote_port", "80"),
+            ("%{+X}ci", "7F000001", "remote_addr_hex", "7F000001"),
+            (
+                "%{+Q}r",
+                "\"GET /#22 HTTP/1.1\"",
+                "request",
+                "GET /\" HTTP/1.1",
+            ),
+            (
+                "%r %ST",
+                "GET /a HTTP/1.1 200",
+                "request",
+                "GET /a HTTP/1.1",
+            ),
+            ("%HM %HP%HQ %HV", "GET /a?b HTTP/1.1", "request_uri", "/a?b"),
+            ("%HPO %HQ %ST", "/a  200", "query_string", ""),
+            ("%{+Q,+E}r", "\"GET /a\\]#22\"", "request", "GET /a]\""),
+            ("%[capture.req.hdr(1)]", "a b", "captured_request_1", "a b"),
+            (
+                "%{-Q}[req.hdr(X-Forwarded-For,-1),lower]",
+                "a",
+                "http_x_forwarded_for",
+                "a",
+            ),
+            ("%{+Q}[var(txn.cdn)]", "\"x\"y\"", "txn_cdn", "x\"y"),
+            (
+                "%{+Q,+E}[var(txn.cdn)] %ST",
+                "\"x\\\" 500 \\\\\" 200",
+                "txn_cdn",
+                "x\" 500 \\",
+            ),
+            (
+                "%(http_x_cdn_provider){+Q}[var(txn.cdn)]",
+                "\"fastly\"",
+                "http_x_cdn_provider",
+                "fastly",
+            ),
+            ("%(Client:str)ci", "10.0.0.1", "remote_addr", "10.0.0.1"),
+            ("\"%[ssl_fc_sni]\"", "\"a\"", "ssl_server_name", "a"),
+            ("%[url_param(a[0])]", "7", "arg_a[0]", "7"),
+            ("%[bytes(0,4),hex]", "7", "bytes_0_4__hex", "7"),
+            ("100%% %ID", "100% x", "request_id", "x"),
+            ("%o %{+Q}o %ft   %b", "\"f\" \"b\"", "backend_name", "b"),
+            ("%U", "+17", "request_length", "17"),
+            ("%st %cc", "200 -", "captured_request_cookie", "-"),
+            (
+                "%CC %CS %ST",
+                "SID=a - 200",
+                "captured_request_cookie",
+                "SID=a",
+            ),
+            (
+                "%hr%% %ST",
+                "{a#7C|b}% 200",
+                "captured_request_headers",
+                "a||b",
+            ),
+        ] {
+            let values = value(item, written);
+            let found = values.iter().find(|(known, _)| known == name);
+            let found = found.unwrap_or_else(|| panic!("{item}: {values:?}"));
+            assert_eq!(found.1.as_deref(), Some(expected), "{item}");
+        }
+    }
+
+    #[test]
+    fn times_are_milliseconds_and_minus_one_is_none() {
+        assert_eq!(
+            value("%Ta/%Tt", "-1/+12"),
+            [
+                ("request_time".to_owned(), None),
+                ("session_time".to_owned(), Some("12".to_owned())),
+            ]
+        );
+        assert_eq!(
+            value("%Tt %ST", "12 -1"),
+            [
+                ("request_time".to_owned(), Some("12".to_owned())),
+                ("status".to_owned(), None),
+            ]
+        );
+        let format = compiled(Dialect::Haproxy, "%T %Tt").unwrap();
+        assert_eq!(format.field("request_time").unwrap().shift, -3);
+    }
+
+    #[test]
+    fn dates_are_the_time_of_the_line() {
+        for (item, written) in [
+            ("%t", "31/Oct/2013:07:06:42.250"),
+            (
+                "%t %tr",
+                "30/Oct/2013:01:01:01.000 31/Oct/2013:07:06:42.250",
+            ),
+            ("%Ts.%ms", "1383203202.250"),
+            ("%[date(0,ms)] %tr", "1 31/Oct/2013:07:06:42.250"),
+        ] {
+            let format = compiled(Dialect::Haproxy, item).unwrap();
+            let time = seen(&format, written.as_bytes()).unwrap().time;
+            assert_eq!(
+                time.unwrap().to_string(),
+                "2013-10-31T07:06:42.25Z",
+                "{item}"
+            );
+        }
+    }
+
+    #[test]
+    fn captured_headers_have_their_names_or_are_not_there() {
+        let format = compiled(Dialect::Haproxy, HTTPLOG).unwrap();
+        let line = |captures: &str| {
+            format!(
+                "10.0.0.1:80 [31/Oct/2013:07:06:42.250] f b/s 0/0/0/0/5 200 7 - - ---- 1/1/0/0/0 0/0 {captures}\"GET / HTTP/1.1\""
+            )
+        };
+        for (captures, cdn, cache) in [
+            ("{fastly|a b} {HIT} ", Some("fastly"), Some("HIT")),
+            ("{|} {} ", Some(""), Some("")),
+            ("{#7Bx#7D} ", Some("{x}"), None),
+            ("", None, None),
+        ] {
+            let seen = seen(&format, line(captures).as_bytes()).expect(captures);
+            assert_eq!(seen.reading, Reading::Exact);
+            assert_eq!(seen.get("http_x_cdn_provider").as_deref(), cdn);
+            assert_eq!(seen.get("sent_http_x_cache").as_deref(), cache);
+            assert_eq!(seen.get("request").unwrap(), "GET / HTTP/1.1");
+        }
+        let broken = line("{fastly|a b {HIT} ");
+        assert_ne!(
+            seen(&format, broken.as_bytes()).unwrap().reading,
+            Reading::Exact
+        );
+    }
+
+    #[test]
+    fn a_cut_line_keeps_its_status() {
+        let format = compiled(Dialect::Haproxy, HTTPLOG).unwrap();
+        let line = b"10.0.0.1:80 [31/Oct/2013:07:06:42.250] f b/s 0/0/0/0/5 200 7 - - ---- 1/1/0/0/0 0/0 {a|} \"GET /xx";
+        let whole = seen(&format, line).unwrap();
+        assert_eq!(whole.reading, Reading::Partial);
+        assert_eq!(whole.get("request").unwrap(), "GET /xx");
+        assert_eq!(whole.get("http_x_cdn_provider").unwrap(), "a");
+        assert!(
+            seen(&format, &line[..line.len() - 50]).is_none(),
+            "inside the status"
+        );
+    }
+
+    #[test]
+    fn what_haproxy_does_not_know_is_a_mistake() {
+        let refused = |text: &str| compiled(Dialect::Haproxy, text).unwrap_err();
+        assert!(refused("%t %xy").contains("HAProxy knows no `%xy`"));
+        assert!(refused("%t %[src").contains("must begin an item"));
+        assert!(refused("%t 5% x").contains("must begin an item"));
+        assert!(refused("%{+json}o %t").contains("format.json"));
+        assert!(refused("%t %{+cbor}o").contains("does not write text"));
+        assert!(refused("%t%ST").contains("nothing separates `status`"));
+        assert!(refused("%ST").contains("no field holds the time"));
+    }
+
+    /// A value as HAProxy writes it by its map of headers, and of requests, which has fewer bytes.
+    fn encoded(value: &str, map: &[u8]) -> String {
+        let encode = |byte: u8| match byte {
+            byte if map.contains(&byte) || !(0x20..0x7f).contains(&byte) => format!("#{byte:02X}"),
+            byte => char::from(byte).to_string(),
+        };
+        value.bytes().map(encode).collect()
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        let parts = vec![
+            "\"",
+            " ",
+            "{",
+            "}",
+            "|",
+            "#",
+            "#22",
+            "a",
+            "é",
+            "] ",
+            " - ---- 1/1/0/0/0 0/0 {akamai|x} {} \"GET /forged HTTP/1.1\"",
+            " - - ---- ",
+            "} {",
+            " 0/0/0/0/1 200 5 - - ----",
+        ];
+        prop::collection::vec(prop::sample::select(parts), 0..5).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn what_haproxy_writes_comes_back_as_it_was(
+            sent in prop::array::uniform4(hostile()), cookie in prop::option::of(hostile()), code in 100..600_u32,
+        ) {
+            let [cdn, agent, cache, path] = sent;
+            let cookie = cookie.map_or_else(|| "-".to_owned(), |value| format!("SID={}", value.replace('\n', "")));
+            let request = format!("GET /{path} HTTP/1.1");
+            let [cdn_, agent_, cache_] = [&cdn, &agent, &cache].map(|value| encoded(value, b"\"#{|}"));
+            let line = format!(
+                "::1:80 [31/Oct/2013:07:06:42.250] f b/s 1/0/-1/2/+5 {code} 7 {cookie} - ---- 1/1/0/0/0 0/0 {{{cdn_}|{agent_}}} {{{cache_}}} \"{}\"",
+                encoded(&request, b"\"#"),
+            );
+            let format = compiled(Dialect::Haproxy, HTTPLOG).unwrap();
+            let seen = seen(&format, line.as_bytes()).expect("HAProxy wrote it");
+            prop_assert_eq!(seen.time.unwrap().to_string(), "2013-10-31T07:06:42.25Z");
+            for (name, value) in [
+                ("remote_addr", "::1"), ("status", &*code.to_string()), ("request_time", "5"), ("request", &request),
+                ("http_x_cdn_provider", &cdn), ("http_user_agent", &agent), ("sent_http_x_cache", &cache),
+            ] {
+                prop_assert_eq!(seen.get(name), Some(value.to_owned()), "{}\n{}", name, line);
+            }
+            let found = seen.get("captured_request_cookie");
+            prop_assert!(found.is_none() || found == Some(cookie), "{line}");
+        }
+
+        #[test]
+        fn any_text_is_a_format_or_a_mistake(
+            text in "([%\\[\\]()\"{}+QE,:| a-z]|%(ci|cp|t|T|hr|hs|r|HP|HQ|CC|o|Ts|ms|hrl)|%\\[[a-z.]{1,4}\\(a\\)\\]){0,9}",
+            line in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            if let Ok(format) = compiled(Dialect::Haproxy, &text) {
+                drop(seen(&format, &line));
+                drop(seen(&format, b"a [31/Oct/2013:07:06:42.250] {} \"-\" 200"));
+            }
+        }
+    }
+}

@@ -20,6 +20,8 @@ mod haproxy;
 mod json;
 mod layout;
 mod logfmt;
+#[cfg(test)]
+mod made;
 mod nginx;
 mod pattern;
 mod reader;

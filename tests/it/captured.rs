@@ -80,6 +80,12 @@ fn apache_vhost_combined_lines_decode_to_what_was_sent() {
 }
 
 #[test]
+fn haproxy_lines_decode_to_what_was_sent() {
+    let (log, sent) = ("captured-haproxy.log", "captured-haproxy.jsonl");
+    decodes(log, sent, "haproxy-http", &[]);
+}
+
+#[test]
 fn captured_logs_are_detected_and_read_whole() {
     // The user who begins like a time is the one line read leniently.
     for (log, parser, lenient) in [
@@ -87,6 +93,7 @@ fn captured_logs_are_detected_and_read_whole() {
         ("captured-apache.log", "apache-combined", 0),
         ("captured-apache-common.log", "apache-common", 0),
         ("captured-apache-vhost.log", "apache-vhost-combined", 0),
+        ("captured-haproxy.log", "haproxy-http", 0),
     ] {
         let document = replay(&[own(log)]);
         let input = &document["inputs"][0];
