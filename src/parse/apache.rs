@@ -164,7 +164,7 @@ impl ApacheFormat {
     fn name(&self, at: usize) -> Option<&str> {
         match self.format.pieces.get(at)? {
             Piece::Field { name, .. } => Some(name),
-            _ => None,
+            Piece::Literal(_) | Piece::Captures { .. } => None,
         }
     }
 

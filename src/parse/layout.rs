@@ -728,10 +728,10 @@ fn quoted_word_length(rest: &[u8], literal: &[u8]) -> Option<usize> {
     }
 }
 
-/// `{…}` with its braces; a quote would be escaped, so one that stands there is none of it.
+/// `{…}` with its braces; a brace or a quote inside would be escaped.
 fn braced_length(rest: &[u8]) -> Option<usize> {
     let inside = rest.strip_prefix(b"{")?;
-    let length = memchr::memchr2(b'}', b'"', inside)?;
+    let length = memchr::memchr3(b'}', b'{', b'"', inside)?;
     (inside.get(length) == Some(&b'}')).then_some(length + 2)
 }
 

@@ -134,10 +134,7 @@ fn field_name(prefix: &str, key: &str) -> String {
 /// The better of the two words on the cache gets nginx's name for it.
 fn name_cache_word(pieces: &mut [Piece]) {
     for wanted in ["varnish_handling", "varnish_hitmiss"] {
-        let mut names = pieces.iter_mut().filter_map(|piece| match piece {
-            Piece::Field { name, .. } => Some(name),
-            _ => None,
-        });
+        let mut names = pieces.iter_mut().flat_map(Piece::names_mut);
         if let Some(name) = names.find(|name| *name == wanted) {
             "upstream_cache_status".clone_into(name);
             return;

@@ -88,7 +88,7 @@ const WORDS: [(&str, &str); 22] = [
     ("capture.req.ver", "server_protocol"),
     ("unique-id", "request_id"),
     ("uuid", "request_id"),
-    ("date", "msec"),
+    ("date", "date"),
     ("fe_name", "frontend_name"),
     ("be_name", "backend_name"),
     ("srv_name", "backend_server"),
