@@ -115,6 +115,7 @@ impl EnvoyFormat {
                 self.duration("upstream_response_time".to_owned(), Unit::Milliseconds);
                 return;
             }
+            "x-request-id" if prefix == "http_" => ("request_id", Shape::Open),
             other => {
                 let name = format!("{prefix}{}", plain_name(other).trim_start_matches('_'));
                 self.0.field(name, Shape::Open);
@@ -275,7 +276,7 @@ const WORDS: [(&str, &str); 48] = [
     ("RESPONSE_FLAGS", "response_flags"),
     ("RESPONSE_FLAGS_LONG", "response_flags_long"),
     ("ROUTE_NAME", "route_name"),
-    ("STREAM_ID", "request_id"),
+    ("STREAM_ID", "stream_id"),
     ("TRACE_ID", "trace_id"),
     ("UNIQUE_ID", "unique_id"),
     ("UPSTREAM_CLUSTER", "upstream_cluster"),
@@ -455,7 +456,7 @@ mod tests {
             }
             let is_sure = count(&open, "\" \"") == 2;
             prop_assert!(seen.reading == Reading::Exact || !is_sure, "{line}");
-            for (name, value) in ["http_x_forwarded_for", "http_user_agent", "http_x_request_id"].iter().zip(&headers) {
+            for (name, value) in ["http_x_forwarded_for", "http_user_agent", "request_id"].iter().zip(&headers) {
                 let found = seen.get(name);
                 prop_assert!(found.is_none() || found.as_ref() == Some(value), "{name}: {found:?}\n{line}");
                 prop_assert!(found.is_some() || !is_sure, "{name}\n{line}");
