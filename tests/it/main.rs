@@ -11,12 +11,14 @@
 )]
 
 mod archives;
+mod beacon_table;
 mod beacons;
 mod captured;
 mod carbon;
 mod daemon;
 mod diagnostics;
 mod envelopes;
+mod error_logs;
 mod explain_grep;
 mod generated;
 mod geo;
