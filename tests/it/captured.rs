@@ -1,10 +1,10 @@
 //! Logs that real servers wrote for odd requests: every value decodes to what was sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use crate::program::{own, replay, run_with};
+use crate::program::{foreign, own, replay, run_with};
 
 /// Compares each line's fields with what was sent for it.
 fn decodes(log: &str, sent: &str, parser: &str, only: &[&str]) {
@@ -101,4 +101,50 @@ fn captured_logs_are_detected_and_read_whole() {
         assert_eq!(input["parsed"], input["lines"], "{input}");
         assert_eq!(input["partial_lines"], lenient, "{input}");
     }
+}
+
+#[test]
+fn nginx_proxy_manager_is_read_as_crowdsec_reads_it() {
+    let log = "logs/nginx_combined/crowdsec-nginx-proxy-manager-logs.log";
+    let (Some(lines), Some(expected)) = (foreign(log), foreign(&format!("{log}-expected.json")))
+    else {
+        return;
+    };
+    let lines = std::fs::read_to_string(lines).unwrap();
+    let mut read = HashMap::new();
+    for parser in ["nginx-proxy-manager", "nginx-proxy-manager-standard"] {
+        let args = ["explain", "--json", "--parser", parser];
+        let objects = run_with(&args, lines.as_bytes()).json_lines();
+        let objects = lines.lines().zip(objects);
+        read.extend(objects.filter(|(_, object)| object["ok"] == true));
+    }
+    let expected: Value = serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
+    let stage = &expected["stages"]["s01-parse/crowdsecurity/nginx-proxy-manager-logs"];
+    let mut compared = 0;
+    for event in stage.as_array().unwrap() {
+        let parsed = &event["parsed"];
+        let message = parsed["message"].as_str().unwrap_or_default();
+        // Its lines in nginx's combined and of the error log are for other parsers here.
+        if event["success"] != true || !message.starts_with('[') {
+            continue;
+        }
+        let fields = &read[message]["fields"];
+        for (ours, theirs) in [
+            ("status", "status"),
+            ("request_method", "verb"),
+            ("host", "target_fqdn"),
+            ("request_uri", "request"),
+            ("remote_addr", "remote_addr"),
+            ("body_bytes_sent", "body_bytes_sent"),
+            ("upstream_status", "upstream_status"),
+            ("server", "target_server"),
+        ] {
+            let value = parsed
+                .get(theirs)
+                .filter(|value| *value != "-" && *value != "");
+            assert_eq!(fields.get(ours), value, "{ours}: {message}");
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, 11);
 }
