@@ -73,6 +73,8 @@ pub(super) enum Quoting {
     Never,
     /// A backslash stands before a quote that belongs to the value (Apache, JSON).
     Backslash,
+    /// Nothing keeps it (nginx's `escape=none`): it ends where all of the text behind it stands.
+    Unescaped,
 }
 
 /// One piece of a format string, as its dialect's compiler found it.
@@ -584,6 +586,7 @@ impl Step {
                 _ if self.shape == Shape::Word => quoted_word_length(rest, &self.literal.text)?,
                 Quoting::Never => find_near(b'"', rest)?,
                 Quoting::Backslash => unescaped_quote(rest)?,
+                Quoting::Unescaped => return self.search(line, at),
             }
         } else {
             match self.shape {
@@ -777,6 +780,7 @@ mod tests {
     enum Dialect {
         Nginx,
         NginxJson,
+        NginxNone,
         Apache,
         Varnishncsa,
     }
@@ -790,6 +794,7 @@ mod tests {
         let dialect = match dialect {
             Dialect::Nginx => Server::Nginx(NginxEscape::Default),
             Dialect::NginxJson => Server::Nginx(NginxEscape::Json),
+            Dialect::NginxNone => Server::Nginx(NginxEscape::None),
             Dialect::Apache => Server::Apache,
             Dialect::Varnishncsa => Server::Varnishncsa,
         };
@@ -1147,6 +1152,26 @@ mod tests {
         }
 
         #[test]
+        fn the_last_server_asked_is_that_of_the_naive_twin(
+            groups in prop::collection::vec(prop::collection::vec("[0-9]{1,3}|-|[a-z]{1,3}:[0-9]|unix:/s", 1..4), 1..4),
+            turned_over in any::<bool>(),
+            separator in prop::sample::select(vec![" ", " - ", "|", "\" "]),
+        ) {
+            let groups: Vec<String> = groups.iter().map(|group| group.join(", ")).collect();
+            let mut list = groups.join(" : ");
+            let last = list.rsplit(" : ").next().and_then(|group| group.rsplit(", ").next()).unwrap().to_owned();
+            list.push_str(if turned_over { " : " } else { "" });
+            let open = if separator.starts_with('"') { "\"" } else { "" };
+            // Where the text behind a list may be a part of one, no reading is sure.
+            prop_assume!(separator != " - " || !list.contains(" -"));
+            let text = format!("[$time_local] {open}$upstream_addr{separator}$status");
+            let line = format!("[31/Oct/2013:07:06:42 +0000] {open}{list}{separator}200");
+            let format = format(Dialect::Nginx, &text);
+            prop_assert_eq!(field(&format, &line, "upstream_addr"), last, "{}", line);
+            prop_assert_eq!(field(&format, &line, "status"), "200", "{}", line);
+        }
+
+        #[test]
         fn a_lenient_reading_has_a_time_and_a_status(line in "[0-9.]{1,9}( [a-z-]{1,4}){0,4} (\\[31/Oct/2013:07:06:42 \\+0000\\] )?(\"[A-Z]{3} /[a-z]{0,5}\" )?([0-9]{3})?( [0-9]+)?( \"[a-z\\\\]{0,5}\"){0,3}") {
             let format = format(Dialect::Nginx, "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\"");
             if let Some((_, values, time)) = read(&format, line.as_bytes()) {
@@ -1501,6 +1526,27 @@ mod tests {
             let names = ["upstream_addr", "upstream_status", "upstream_response_time"];
             assert_eq!(names.map(|name| field(&nginx, &line, name)), last, "{line}");
             assert_eq!(field(&nginx, &line, "request_time"), "60.105", "{line}");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_nothing_escapes_ends_no_value() {
+        let text = "[$time_local] \"$request\" $status \"$http_user_agent\" $request_time";
+        let none = format(Dialect::NginxNone, text);
+        // As nginx 1.22.1 wrote them.
+        for (line, agent) in [
+            (
+                r#"[22/Nov/2026:10:38:47 +0000] "GET /app HTTP/1.1" 200 "U"A\ é" 0.001"#,
+                r#"U"A\ é"#,
+            ),
+            (r#"[22/Nov/2026:10:38:47 +0000] "" 400 "" 0.005"#, ""),
+        ] {
+            assert_eq!(
+                read(&none, line.as_bytes()).unwrap().0,
+                Reading::Exact,
+                "{line}"
+            );
+            assert_eq!(field(&none, line, "http_user_agent"), agent);
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) fn format(text: &str, escape: NginxEscape) -> Result<ServerFormat, Fo
     let (quoting, escape) = match escape {
         NginxEscape::Default => (Quoting::Never, Escape::Nginx),
         NginxEscape::Json => (Quoting::Backslash, Escape::Json),
-        NginxEscape::None => (Quoting::Never, Escape::None),
+        NginxEscape::None => (Quoting::Unescaped, Escape::None),
     };
     let absent_is_empty = escape != Escape::Nginx;
     let mut format = ServerFormat::new(quoting, escape);
