@@ -322,6 +322,11 @@ fn parser_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn providers_paper_shows_what_the_program_does() {
+    check("docs/providers.md");
+}
+
+#[test]
 fn rule_paper_shows_what_the_program_does() {
     check("docs/rules.md");
 }
@@ -365,6 +370,7 @@ fn every_paper_of_the_folder_is_checked() {
             "configuration.md",
             "operating.md",
             "parsers.md",
+            "providers.md",
             "replay.md",
             "rules.md"
         ]

@@ -143,7 +143,7 @@ impl Trust {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientHeader {
     field: &'static str,
-    /// Providers that set it whatever the visitor sent; others may pass a visitor's on.
+    /// Providers that set it; what another one hands on is the visitor's own.
     makers: &'static [&'static str],
 }
 

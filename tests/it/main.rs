@@ -29,4 +29,5 @@ mod laws;
 mod oracles;
 mod outputs;
 mod program;
+mod providers;
 mod query_strings;

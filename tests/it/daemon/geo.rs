@@ -178,3 +178,51 @@ fn a_database_that_became_bad_stays_in_use_and_blocks_no_reload() {
         .scrapes("it is sound again", |s| s.value(ok) == Some(1.0));
     scene.agent.term();
 }
+
+/// Ranges change under the agent: a list with a mistake leaves the last good one in use.
+#[test]
+fn ranges_of_providers_are_read_again_when_they_change() {
+    const CONFLICTS: &str = "cdn_identity_conflicts_total";
+    let mut scene = Scene::new();
+    let list = scene.folder().join("akamai.cidr");
+    fs::write(&list, "23.32.0.0/11\n").unwrap();
+    scene.agent.config.set("providers.akamai", quoted(&list));
+    let line = |peer: &str| {
+        let time = super::writer::Line::of(0, super::writer::base()).text(0);
+        let (_, rest) = time.split_once('[').unwrap();
+        let (time, _) = rest.split_once(']').unwrap();
+        format!("{peer} - - [{time}] \"GET /shop HTTP/1.1\" 200 1 \"-\" \"-\" \"fastly\" 0.1\n")
+    };
+    let log = scene.log();
+    let append = |peer: &str| {
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        std::io::Write::write_all(&mut file, line(peer).as_bytes()).unwrap();
+    };
+    append("23.40.0.1");
+    append("104.16.0.1");
+    scene.agent.start_ready();
+    let seen = "seen=\"akamai\"";
+    scene.agent.scrapes("one conflict is counted", |s| {
+        s.sum(CONFLICTS, &[seen]) == 1.0
+    });
+    for (text, reloaded, expected) in [
+        ("23.32.0.0/11\n104.16.0.0/99\n", Some(0.0), 2.0),
+        ("23.32.0.0/11\n104.16.0.0/13\n", Some(1.0), 4.0),
+    ] {
+        fs::write(&list, text).unwrap();
+        scene.agent.signal(Signal::HUP);
+        scene.agent.scrapes("the list is read", |s| {
+            s.value("beacontail_config_reload_success") == reloaded
+        });
+        append("23.40.0.1");
+        append("104.16.0.1");
+        scene
+            .agent
+            .scrapes("conflicts go on", |s| s.sum(CONFLICTS, &[seen]) == expected);
+    }
+    scene.agent.term();
+}
