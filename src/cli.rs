@@ -36,7 +36,7 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the log lines behind a series
     Grep(GrepArgs),
-    /// List, show and test parsers
+    /// List, show, propose, test and compare parsers
     #[command(subcommand)]
     Parsers(ParsersCommand),
 }
@@ -297,7 +297,7 @@ pub enum ParsersCommand {
         #[expect(missing_docs, reason = "clap would show it")]
         parsers: ParsersArgs,
     },
-    /// Run the examples of parser files
+    /// Run the examples of parser files, and show what differs
     Test {
         /// Names or files; all when not given
         names: Vec<String>,
@@ -305,6 +305,91 @@ pub enum ParsersCommand {
         #[expect(missing_docs, reason = "clap would show it")]
         parsers: ParsersArgs,
     },
+    /// Propose a parser file for a log
+    New(NewArgs),
+    /// Find lines that a format should read and does not, and labels without a bound
+    Lint {
+        /// Names or files; all when not given
+        names: Vec<String>,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "clap would show it")]
+        parsers: ParsersArgs,
+    },
+    /// Count the series that a parser makes of a log
+    Cost(CostArgs),
+    /// Compare what two parsers or rule sets make of a log
+    Diff(Box<DiffArgs>),
+}
+
+/// `parsers new`
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// A log, compressed or not, or - for standard input
+    pub log: OsString,
+    /// Write the file here; it must not exist. Standard output when not given
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Name of the parser; that of the output or of the log when not given
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Take the `log_format` of this file that reads the log best
+    #[arg(long, value_name = "FILE")]
+    pub nginx_conf: Option<PathBuf>,
+    /// Lines to look at
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub lines: u32,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it")]
+    pub parsers: ParsersArgs,
+}
+
+/// `parsers cost`
+#[derive(Debug, Args)]
+pub struct CostArgs {
+    /// A parser's name or file, a rule set's name, or `auto` for the parser that reads each log best
+    pub parser: String,
+    /// Files, folders, patterns, or - for standard input
+    #[arg(required = true, value_name = "LOG")]
+    pub logs: Vec<OsString>,
+    /// Lines to read at most, of all logs together
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub lines: u64,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it")]
+    pub parsers: ParserArgs,
+}
+
+/// `parsers diff`
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A parser's name or file, a rule set's name, or `auto` for the parser that reads each log best
+    pub old: String,
+    /// The same for what is to take its place
+    pub new: String,
+    /// Files, folders, patterns, or - for standard input
+    #[arg(required = true, value_name = "LOG")]
+    pub logs: Vec<OsString>,
+    /// Rule sets of the old side, in place of the format's own
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub rules_old: Vec<String>,
+    /// Rule sets of the new side
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub rules_new: Vec<String>,
+    /// Folder with parser files of the old side alone
+    #[arg(long, value_name = "DIR")]
+    pub parsers_old: Vec<PathBuf>,
+    /// Folder with parser files of the new side alone
+    #[arg(long, value_name = "DIR")]
+    pub parsers_new: Vec<PathBuf>,
+    /// Lines to read at most, of all logs together
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub lines: u64,
+    /// Show addresses in lines whole
+    #[arg(long)]
+    pub raw: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it")]
+    pub parsers: ParserArgs,
 }
 
 /// Where `parsers` looks.

@@ -19,7 +19,36 @@ use crate::rule::{Environment, Evaluator, Moment, RuleSource, Rules, register};
 use crate::source::MAX_LINE;
 
 /// An example that does not hold, with what came instead.
-pub type ExampleFailure = Diagnostic;
+#[derive(Debug)]
+pub struct ExampleFailure {
+    /// What is wrong and where.
+    pub mistake: Diagnostic,
+    /// A line for everything that differs: `- ` what the example says, `+ ` what there is. Fit for a
+    /// terminal.
+    pub diff: String,
+}
+
+impl From<Diagnostic> for ExampleFailure {
+    fn from(mistake: Diagnostic) -> ExampleFailure {
+        ExampleFailure {
+            mistake,
+            diff: String::new(),
+        }
+    }
+}
+
+/// Appends `- expected` and `+ found` for one name; `None` stands for what is not there.
+fn differ(diff: &mut String, name: &str, expected: Option<&str>, found: Option<&str>) {
+    for (sign, value) in [('-', expected), ('+', found)] {
+        if let Some(value) = value {
+            let name = Untrusted(name.as_bytes());
+            diff.push_str(&format!(
+                "  {sign} {name} = {}\n",
+                Untrusted(value.as_bytes())
+            ));
+        }
+    }
+}
 
 /// Any second, all in one window.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +82,7 @@ pub fn test_all() -> (usize, Vec<ExampleFailure>) {
                 .collect();
             test(&engine, &names, &sets)
         }
-        Err(mistakes) => (0, mistakes),
+        Err(mistakes) => (0, mistakes.into_iter().map(Into::into).collect()),
     }
 }
 
@@ -72,14 +101,14 @@ pub(super) fn test(
             std::slice::from_ref(name),
             &super::engine::Selection::default(),
         ) {
-            failures.extend(mistakes);
+            failures.extend(mistakes.into_iter().map(ExampleFailure::from));
             continue;
         }
         for example in &entry.definition.examples {
             run += 1;
             match engine.format(name) {
                 Ok(format) => failures.extend(format_example(&format, example, &engine.zone)),
-                Err(mistakes) => failures.extend(mistakes),
+                Err(mistakes) => failures.extend(mistakes.into_iter().map(Into::into)),
             }
         }
     }
@@ -95,7 +124,7 @@ pub(super) fn test(
     (run, failures)
 }
 
-fn format_example(format: &Format, example: &FormatExample, zone: &Zone) -> Vec<Diagnostic> {
+fn format_example(format: &Format, example: &FormatExample, zone: &Zone) -> Option<ExampleFailure> {
     let asked: Vec<String> = example
         .fields
         .iter()
@@ -117,25 +146,49 @@ fn format_example(format: &Format, example: &FormatExample, zone: &Zone) -> Vec<
             fields.insert("time".to_owned(), time.to_string());
             fields
         }
-        Err(reason) => {
-            let message = format!("the line is not read: {}", reason_text(&reason, format));
-            return vec![example.line.place.error(message, "this line")];
-        }
+        Err(reason) => return Some(not_read(format, example, &reason).into()),
     };
-    let mut failures = Vec::new();
+    let (mut wrong, mut diff) = (Vec::new(), String::new());
     for (name, expected) in &example.fields {
-        let got = fields.get(&name.value).map_or("", String::as_str);
-        if got != expected.value {
-            let message = format!(
-                "`{}` is `{}`, not `{}`",
-                name.value,
-                Untrusted(got.as_bytes()),
-                expected.value
+        let found = fields.get(&name.value).map(String::as_str);
+        if found.unwrap_or_default() != expected.value {
+            let quoted = |value: &str| format!("{value:?}");
+            let found = found.map_or_else(|| "(absent)".to_owned(), quoted);
+            differ(
+                &mut diff,
+                &name.value,
+                Some(&quoted(&expected.value)),
+                Some(&found),
             );
-            failures.push(expected.place.error(message, "expected this"));
+            wrong.push((name, expected));
         }
     }
-    failures
+    let (name, expected) = wrong.first()?;
+    let message = match wrong.len() {
+        1 => format!("`{}` is another value", name.value),
+        number => format!("{number} fields have other values"),
+    };
+    Some(ExampleFailure {
+        mistake: expected.place.error(message, "expected this"),
+        diff,
+    })
+}
+
+/// The line shown at the byte where its format leaves it.
+fn not_read(format: &Format, example: &FormatExample, reason: &NoFields) -> Diagnostic {
+    let message = format!("the line is not read: {}", reason_text(reason, format));
+    let place = &example.line.place;
+    let NoFields::Mismatch(mismatch) = reason else {
+        return place.error(message, "this line");
+    };
+    let text = example.line.value.trim_end_matches('\n');
+    let last = text.rfind('\n').map_or(0, |end| end + 1);
+    let at = (last + mismatch.at as usize).min(text.len());
+    let at = (0..=at).rev().find(|&at| text.is_char_boundary(at));
+    let at = at.unwrap_or_default();
+    let end = text.get(at..).and_then(|rest| rest.chars().next());
+    let end = at + end.map_or(0, char::len_utf8);
+    place.inside(at..end).error(message, "from here on")
 }
 
 /// Why a line has no fields, in words.
@@ -175,7 +228,7 @@ fn rule_example(
     engine: &Engine,
     set: &RuleSetDefinition,
     example: &RuleExample,
-) -> Vec<Diagnostic> {
+) -> Vec<ExampleFailure> {
     let given = Given {
         names: example
             .fields
@@ -196,14 +249,14 @@ fn rule_example(
     });
     let (mut rules, metrics) = match compiled {
         Ok(compiled) => compiled,
-        Err(mistakes) => return mistakes,
+        Err(mistakes) => return mistakes.into_iter().map(Into::into).collect(),
     };
     rules.number(&Arc::new(metrics));
     let (line, spans) = given_line(&rules, example);
     let metrics = Arc::clone(&rules.layout.metrics);
     let environment = match presumed(example) {
         Ok(environment) => environment,
-        Err(mistakes) => return mistakes,
+        Err(mistakes) => return mistakes.into_iter().map(Into::into).collect(),
     };
     let mut evaluator = Evaluator::new(Arc::new(rules), environment, GeoCache::new(Arc::default()));
     let mut table = crate::metrics::Table::new(Arc::clone(&evaluator.rules().layout));
@@ -215,35 +268,7 @@ fn rule_example(
     };
     evaluator.count(&line, &spans, moment, &mut table);
     let counted = counted(&mut table, &metrics);
-    let expected: BTreeMap<String, &At<String>> = example
-        .counts
-        .iter()
-        .map(|(series, amount)| (series.value.clone(), amount))
-        .collect();
-    let mut failures = Vec::new();
-    for (series, amount) in &expected {
-        let got = counted.get(series).map_or("0", String::as_str);
-        if got != amount.value {
-            let message = format!("{series} is {got}, not {}", amount.value);
-            failures.push(
-                amount
-                    .place
-                    .error(message, "expected this")
-                    .help(format!("the example counts {}", list(&counted))),
-            );
-        }
-    }
-    for series in counted
-        .keys()
-        .filter(|series| !expected.contains_key(*series))
-    {
-        failures.push(
-            example
-                .place
-                .error(format!("{series} is counted too"), "not in `counts`"),
-        );
-    }
-    failures
+    series_failure(example, &counted).into_iter().collect()
 }
 
 /// The ranges that an example presumes.
@@ -267,16 +292,37 @@ fn presumed(example: &RuleExample) -> Result<Environment, Vec<Diagnostic>> {
     })
 }
 
-fn list(counted: &BTreeMap<String, String>) -> String {
-    let all: Vec<String> = counted
-        .iter()
-        .map(|(series, amount)| format!("{series} = {amount}"))
-        .collect();
-    if all.is_empty() {
-        "nothing".to_owned()
-    } else {
-        all.join(", ")
+/// What an example counts and what it says that it counts, when they differ.
+fn series_failure(
+    example: &RuleExample,
+    counted: &BTreeMap<String, String>,
+) -> Option<ExampleFailure> {
+    let mut diff = String::new();
+    let mut first: Option<Diagnostic> = None;
+    for (series, amount) in &example.counts {
+        let found = counted.get(&series.value).map(String::as_str);
+        if found.unwrap_or("0") != amount.value {
+            differ(&mut diff, &series.value, Some(&amount.value), found);
+            let found = found.unwrap_or("0");
+            let message = format!("{} is {found}, not {}", series.value, amount.value);
+            first.get_or_insert_with(|| amount.place.error(message, "expected this"));
+        }
     }
+    let named = |name: &String| {
+        example
+            .counts
+            .iter()
+            .any(|(series, _)| series.value == *name)
+    };
+    for (series, amount) in counted.iter().filter(|(series, _)| !named(series)) {
+        differ(&mut diff, series, None, Some(amount));
+        let message = format!("{series} is counted too");
+        first.get_or_insert_with(|| example.place.error(message, "not in `counts`"));
+    }
+    Some(ExampleFailure {
+        mistake: first?,
+        diff,
+    })
 }
 
 fn given_line(rules: &Rules, example: &RuleExample) -> (Vec<u8>, Vec<Span>) {

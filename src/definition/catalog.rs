@@ -116,6 +116,21 @@ impl Catalog {
         }
     }
 
+    /// Adds a format from its text, shown under `shown` in mistakes.
+    ///
+    /// # Errors
+    /// All mistakes of the text.
+    pub fn add_text(&mut self, name: &str, shown: &str, text: &str) -> Result<(), Vec<Diagnostic>> {
+        let origin = Origin::File(PathBuf::from(shown));
+        let mut mistakes = self.add_format(name, SourceText::new(shown, text), origin);
+        mistakes.extend(self.resolve());
+        if mistakes.is_empty() {
+            Ok(())
+        } else {
+            Err(mistakes)
+        }
+    }
+
     /// True when what was given as a parser's name is a path to its file.
     pub fn is_path(parser: &str) -> bool {
         parser.contains('/') || parser.ends_with(".toml")

@@ -231,6 +231,14 @@ impl fmt::Display for Masked {
 /// and colons that does not continue a word, path or version (`Chrome/120.0.0.0`,
 /// `Bot4.1.2.3`). Linear in the line's length.
 pub fn mask_addresses(line: &[u8], out: &mut Vec<u8>) {
+    replace_addresses(line, out, &mut write_masked);
+}
+
+/// What is written in place of an address.
+type Replace<'r> = &'r mut dyn FnMut(IpAddr, &mut Vec<u8>);
+
+/// [`mask_addresses`] with another mask: `replace` writes what stands in place of each address.
+pub fn replace_addresses(line: &[u8], out: &mut Vec<u8>, replace: Replace<'_>) {
     let mut at = 0;
     // The byte before `at`, or a space where an escape ended: `\x22` and `%22` are quotes, so the
     // digits after them begin a word.
@@ -242,7 +250,7 @@ pub fn mask_addresses(line: &[u8], out: &mut Vec<u8>) {
             out.extend_from_slice(rest.get(..escape).unwrap_or_default());
             escape
         } else if in_run(byte) {
-            mask_run(rest, before, out)
+            mask_run(rest, before, out, replace)
         } else {
             copy_word(rest, out)
         };
@@ -279,20 +287,20 @@ fn copy_word(text: &[u8], out: &mut Vec<u8>) -> usize {
 
 /// Copies the run of address characters at the beginning of `text`, masked if it holds an
 /// address. Returns its length.
-fn mask_run(text: &[u8], before: u8, out: &mut Vec<u8>) -> usize {
+fn mask_run(text: &[u8], before: u8, out: &mut Vec<u8>, replace: Replace<'_>) -> usize {
     let length = text.iter().take_while(|&&byte| in_run(byte)).count();
     let (run, after) = text.split_at_checked(length).unwrap_or((text, b""));
     let continues_after = after.first().is_some_and(|&byte| in_word(byte));
     let continues_before = in_word(before) || before == b'/';
-    if continues_after || !mask_v6(run, continues_before, out) {
-        mask_v4_pieces(run, continues_before, continues_after, out);
+    if continues_after || !mask_v6(run, continues_before, out, replace) {
+        mask_v4_pieces(run, continues_before, continues_after, out, replace);
     }
     length
 }
 
 /// Masks a run that is one IPv6 address, with a separator left and right of it perhaps. False,
 /// with nothing written, when it is not.
-fn mask_v6(run: &[u8], continues_before: bool, out: &mut Vec<u8>) -> bool {
+fn mask_v6(run: &[u8], continues_before: bool, out: &mut Vec<u8>, replace: Replace<'_>) -> bool {
     let whole = (!continues_before).then_some((0, run.len()));
     let inner_end = run.len().saturating_sub(1);
     let candidates = [
@@ -313,7 +321,7 @@ fn mask_v6(run: &[u8], continues_before: bool, out: &mut Vec<u8>) -> bool {
         };
         if let Some(address) = parse_v6(text) {
             out.extend_from_slice(run.get(..start).unwrap_or_default());
-            write_masked(IpAddr::V6(address), out);
+            replace(IpAddr::V6(address), out);
             out.extend_from_slice(run.get(end..).unwrap_or_default());
             return true;
         }
@@ -322,7 +330,13 @@ fn mask_v6(run: &[u8], continues_before: bool, out: &mut Vec<u8>) -> bool {
 }
 
 /// Copies a run with the dotted quads between its colons masked.
-fn mask_v4_pieces(run: &[u8], continues_before: bool, continues_after: bool, out: &mut Vec<u8>) {
+fn mask_v4_pieces(
+    run: &[u8],
+    continues_before: bool,
+    continues_after: bool,
+    out: &mut Vec<u8>,
+    replace: Replace<'_>,
+) {
     let last = run.iter().filter(|&&byte| byte == b':').count();
     for (index, piece) in run.split(|&byte| byte == b':').enumerate() {
         if index > 0 {
@@ -332,7 +346,7 @@ fn mask_v4_pieces(run: &[u8], continues_before: bool, continues_after: bool, out
         let quad = piece.strip_suffix(b".").unwrap_or(piece);
         match parse_v4(quad).filter(|_| !part_of_word) {
             Some(address) => {
-                write_masked(IpAddr::V4(address), out);
+                replace(IpAddr::V4(address), out);
                 out.extend_from_slice(piece.get(quad.len()..).unwrap_or_default());
             }
             None => out.extend_from_slice(piece),

@@ -23,7 +23,7 @@ mod proxies;
 mod standard;
 mod tree;
 
-pub use address::{Masked, mask, mask_addresses, parse_address, special};
+pub use address::{Masked, mask, mask_addresses, parse_address, replace_addresses, special};
 pub use cache::{GeoCache, Places, TextId};
 pub use database::{GeoDatabase, GeoDatabases, GeoError, Place, SIZE_LIMIT};
 pub use providers::{ClientHeader, Providers, RangesError, Trust};

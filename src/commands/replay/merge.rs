@@ -21,7 +21,7 @@ const OVERFLOW_BYTES: usize = 8 << 20;
 
 /// What the first pass over all runs found.
 #[derive(Debug, Default)]
-pub(super) struct Survey {
+pub(in crate::commands) struct Survey {
     /// First window's start.
     pub(super) from: Option<i64>,
     /// Last window's start.
@@ -37,7 +37,7 @@ type Largest = BinaryHeap<Reverse<(Decimal, Reverse<Vec<u8>>)>>;
 
 impl Survey {
     /// Reads all runs: once for the values of labels that have a limit, once for series.
-    pub(super) fn of(runs: &Runs, metrics: &[Metric]) -> io::Result<Survey> {
+    pub(in crate::commands) fn of(runs: &Runs, metrics: &[Metric]) -> io::Result<Survey> {
         let mut survey = Survey::default();
         if metrics.iter().any(|metric| !metric.label_limits.is_empty()) {
             survey.keep_values(runs, metrics)?;
@@ -135,7 +135,7 @@ impl Survey {
 
     /// The key under which a series is shown; `None` for its own. What it is shown as is always
     /// shown as itself.
-    fn shown_as(&self, key: &[u8], metric: &Metric) -> Option<Vec<u8>> {
+    pub(in crate::commands) fn shown_as(&self, key: &[u8], metric: &Metric) -> Option<Vec<u8>> {
         let limited = self.within_labels(key, metric);
         let candidate = limited.as_deref().unwrap_or(key);
         let kept = self.kept.get(&metric_of(key));
@@ -252,7 +252,7 @@ fn is_declared(metric: &Metric, label: usize, value: &[u8]) -> bool {
     declared.is_some_and(|declared| declared.iter().any(|known| known.as_bytes() == value))
 }
 
-fn has_undeclared(metric: &Metric, labels: &[Vec<u8>]) -> bool {
+pub(in crate::commands) fn has_undeclared(metric: &Metric, labels: &[Vec<u8>]) -> bool {
     labels
         .iter()
         .enumerate()

@@ -5,9 +5,9 @@
 //! asks for what there is.
 
 mod job;
-mod merge;
+pub(super) mod merge;
 mod prepare;
-mod runs;
+pub(super) mod runs;
 mod tally;
 mod worker;
 

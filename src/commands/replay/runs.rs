@@ -10,7 +10,7 @@ use crate::metrics::Table;
 
 /// The runs of all workers.
 #[derive(Debug, Default)]
-pub(super) struct Runs {
+pub(in crate::commands) struct Runs {
     runs: Mutex<Vec<Run>>,
     folder: Mutex<Option<TempDir>>,
 }
@@ -56,7 +56,7 @@ impl Runs {
     }
 
     /// Empties a table into memory.
-    pub(super) fn keep(&self, table: &mut Table) -> io::Result<()> {
+    pub(in crate::commands) fn keep(&self, table: &mut Table) -> io::Result<()> {
         let mut run = Vec::new();
         table.write_run(&mut run)?;
         if !run.is_empty() {
@@ -66,7 +66,7 @@ impl Runs {
     }
 
     /// Opens every run from its start.
-    pub(super) fn open(&self) -> io::Result<Vec<Box<dyn BufRead>>> {
+    pub(in crate::commands) fn open(&self) -> io::Result<Vec<Box<dyn BufRead>>> {
         let runs = self.lock();
         runs.iter()
             .map(|run| -> io::Result<Box<dyn BufRead>> {

@@ -1,0 +1,303 @@
+//! `parsers new`: a parser file for a log that nobody wrote one for.
+//!
+//! Three steps, each a guess that the next one tries: which layout the lines have, whether the real
+//! reader reads them with it, and which lines are its examples. Nothing is printed that `parsers test`
+//! would refuse. What is printed holds no address, user or secret that a rule could find.
+
+mod anonymous;
+mod columns;
+mod draft;
+mod examples;
+mod json;
+mod layout;
+mod names;
+mod nginx_conf;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anonymous::Anonymous;
+use draft::{Draft, Format as DraftFormat};
+
+use super::sample::Sample;
+use crate::cli::NewArgs;
+use crate::commands::detect::{self, Fit};
+use crate::commands::engine::Engine;
+use crate::commands::inputs::expanded;
+use crate::commands::{Done, Failure, print, say};
+use crate::definition::{Dialect, LayoutDefinition};
+use crate::diagnostic::Untrusted;
+use crate::parse::{Format, Line};
+use crate::record::{Reading, Span};
+
+/// Runs the command.
+pub(super) fn new(args: &NewArgs) -> Result<Done, Failure> {
+    let mut engine = super::engine(&args.parsers)?;
+    let log = sampled(args)?;
+    let lines: Vec<&[u8]> = log.lines().collect();
+    if lines.is_empty() {
+        return Err(Failure::Inputs(vec!["the log has no lines yet".to_owned()]));
+    }
+    let name = name(args, &engine);
+    let best = known(&engine, &log.text)?;
+    let mut drafts = Vec::new();
+    if let Some(path) = &args.nginx_conf {
+        drafts = nginx_conf::drafts(path)?;
+    } else if let Some((parent, fit)) = best.as_ref().filter(|(_, fit)| reads_well(fit)) {
+        match extended(&engine, parent, &lines) {
+            Some(draft) => drafts.push(draft),
+            None => return Ok(nothing_to_write(parent, fit)),
+        }
+    } else {
+        drafts.extend(w3c(&lines));
+        drafts.extend(json::draft(&lines));
+        drafts.extend(layout::drafts(&lines));
+    }
+    let proposal = proposal(&mut engine, &name, &drafts, &lines);
+    if let Some((parent, fit)) = best.as_ref().filter(|_| args.nginx_conf.is_none()) {
+        let read = usize::try_from(fit.read).unwrap_or(usize::MAX);
+        let more = proposal
+            .as_ref()
+            .is_some_and(|p| p.read > read || p.extends);
+        if reads_half(fit) && !more {
+            return Ok(nothing_to_write(parent, fit));
+        }
+    }
+    let Some(proposal) = proposal else {
+        return Err(cannot(best.as_ref(), lines.len()));
+    };
+    written(args, &proposal)?;
+    report(&proposal, &lines, args);
+    Ok(Done::Complete)
+}
+
+/// A file that passes its own examples.
+struct Proposal {
+    name: String,
+    text: String,
+    read: usize,
+    lines: usize,
+    /// The first line that it does not read.
+    unread: Option<usize>,
+    numbered: usize,
+    /// It adds to a known format.
+    extends: bool,
+}
+
+fn sampled(args: &NewArgs) -> Result<Sample, Failure> {
+    let inputs = expanded(std::slice::from_ref(&args.log))?;
+    match inputs.as_slice() {
+        [input] => Sample::of(input, u64::from(args.lines)),
+        _ => Err(Failure::Inputs(vec![format!(
+            "{} is {} logs: name one of them",
+            Untrusted(args.log.as_encoded_bytes()),
+            inputs.len()
+        )])),
+    }
+}
+
+/// A name that no format has: what was asked for, or the name of the file.
+fn name(args: &NewArgs, engine: &Engine) -> String {
+    let stem = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
+    let output = args.output.as_deref().and_then(Path::file_stem);
+    let output = output.map(|stem| stem.to_string_lossy().into_owned());
+    let log: &OsString = &args.log;
+    let asked = args
+        .name
+        .clone()
+        .or(output)
+        .or_else(|| stem(Path::new(log)));
+    let asked = asked.unwrap_or_default();
+    let first = asked.split('.').next().unwrap_or_default();
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    let name: String = first.chars().map(plain).take(40).collect();
+    let name = match name.trim_matches('-') {
+        "" => "mine".to_owned(),
+        name => name.to_owned(),
+    };
+    if engine.catalog.format(&name).is_ok() && args.output.is_none() {
+        format!("{name}-mine")
+    } else {
+        name
+    }
+}
+
+/// The known format that reads the log best.
+fn known(engine: &Engine, text: &[u8]) -> Result<Option<(String, Fit)>, Failure> {
+    let mut formats = Vec::new();
+    for entry in engine.catalog.detection_order() {
+        formats.push(Format::compile(&entry.definition)?);
+    }
+    let best = detect::rank(&formats, text).into_iter().next();
+    Ok(best.and_then(|fit| Some((formats.get(fit.candidate)?.name.clone(), fit))))
+}
+
+fn reads_well(fit: &Fit) -> bool {
+    fit.lines > 0 && fit.read * 100 >= fit.lines * 90
+}
+
+fn reads_half(fit: &Fit) -> bool {
+    fit.lines > 0 && fit.read * 2 >= fit.lines
+}
+
+fn nothing_to_write(parent: &str, fit: &Fit) -> Done {
+    say(&format!(
+        "`{parent}` reads {} of {} lines: no new parser is needed (`parsers show {parent}` prints it)",
+        fit.read, fit.lines
+    ));
+    Done::Complete
+}
+
+/// A child of a format behind whose last field most lines go on.
+fn extended(engine: &Engine, parent: &str, lines: &[&[u8]]) -> Option<Draft> {
+    let entry = engine.catalog.format(parent).ok()?;
+    let LayoutDefinition::Server { dialect, .. } = &entry.definition.layout.value else {
+        return None;
+    };
+    let apache = match dialect {
+        Dialect::Nginx(_) => false,
+        Dialect::Apache => true,
+        _ => return None,
+    };
+    let format = engine.format(parent).ok()?;
+    let tails: Vec<&[u8]> = lines
+        .iter()
+        .filter_map(|line| tail(engine, &format, line))
+        .collect();
+    if tails.len() * 2 < lines.len() {
+        return None;
+    }
+    let mut draft = layout::appended(&tails, &format.names(), apache)?;
+    draft.extends = Some(parent.to_owned());
+    Some(draft)
+}
+
+/// What stands behind the last field of a format: the rest behind the shortest beginning of the line
+/// that is exactly what the format says.
+fn tail<'l>(engine: &Engine, format: &Format, line: &'l [u8]) -> Option<&'l [u8]> {
+    let mut reader = format.reader(&[], &engine.zone);
+    let mut spans = vec![Span::ABSENT; reader.spans()];
+    if !matches!(
+        reader.read(line, &mut spans),
+        Ok(Line::Record(Reading::Extra))
+    ) {
+        return None;
+    }
+    let blanks = memchr::memchr_iter(b' ', line);
+    let mut cuts = blanks.filter_map(|at| line.split_at_checked(at));
+    let exact = cuts.find(|(head, _)| {
+        matches!(
+            reader.read(head, &mut spans),
+            Ok(Line::Record(Reading::Exact))
+        )
+    });
+    exact.map(|(_, tail)| tail)
+}
+
+/// A W3C file says itself what it holds.
+fn w3c(lines: &[&[u8]]) -> Option<Draft> {
+    let has_columns = lines.iter().any(|line| line.starts_with(b"#Fields:"));
+    let records = lines.iter().filter(|line| !line.starts_with(b"#"));
+    let percent = records
+        .into_iter()
+        .any(|line| memchr::memmem::find(line, b"%20").is_some());
+    let escape = if percent { "percent" } else { "plus" };
+    has_columns.then(|| Draft::of(DraftFormat::W3c(escape)))
+}
+
+/// The draft that reads most lines, with examples; `None` when none reads half of them.
+fn proposal(
+    engine: &mut Engine,
+    name: &str,
+    drafts: &[Draft],
+    lines: &[&[u8]],
+) -> Option<Proposal> {
+    let mut tried: Vec<(usize, usize, &Draft)> = Vec::new();
+    for (number, draft) in drafts.iter().enumerate() {
+        let text = draft.text(&[], "a draft", &[]);
+        if engine.catalog.add_text(name, name, &text).is_err() {
+            continue;
+        }
+        let Ok(format) = engine.format(name) else {
+            continue;
+        };
+        let read = examples::reads(engine, &format, lines)
+            .into_iter()
+            .flatten()
+            .count();
+        tried.push((read, number, draft));
+    }
+    tried.sort_by_key(|(read, number, _)| (std::cmp::Reverse(*read), *number));
+    let half = |read: usize| read > 0 && read * 2 >= lines.len();
+    let (_, _, draft) = tried.into_iter().find(|(read, ..)| half(*read))?;
+    examples::completed(engine, name, draft, lines, &mut Anonymous::new())
+}
+
+fn cannot(best: Option<&(String, Fit)>, lines: usize) -> Failure {
+    let mut message = format!("no layout found that reads half of the {lines} lines looked at");
+    if let Some((name, fit)) = best.filter(|(_, fit)| fit.read > 0) {
+        message.push_str(&format!("; `{name}` reads {} of them", fit.read));
+    }
+    Failure::Refused {
+        code: 1,
+        message,
+        help: Some(
+            "write one by hand: `format.regex` takes any text, see docs/parsers.md; with the \
+             server's configuration, --nginx-conf FILE"
+                .to_owned(),
+        ),
+    }
+}
+
+fn written(args: &NewArgs, proposal: &Proposal) -> Result<(), Failure> {
+    let Some(path) = &args.output else {
+        return print(proposal.text.as_bytes());
+    };
+    let file = std::fs::File::create_new(path);
+    let result =
+        file.and_then(|mut file| std::io::Write::write_all(&mut file, proposal.text.as_bytes()));
+    result.map_err(|error| {
+        let path = Untrusted(path.as_os_str().as_encoded_bytes());
+        Failure::Refused {
+            code: 1,
+            message: format!("cannot write {path}: {error}"),
+            help: (error.kind() == std::io::ErrorKind::AlreadyExists)
+                .then(|| "a file that is there is not overwritten: give another name".to_owned()),
+        }
+    })
+}
+
+/// What was found, on standard error: the file alone is on standard output.
+fn report(proposal: &Proposal, lines: &[&[u8]], args: &NewArgs) {
+    let Proposal {
+        name,
+        read,
+        lines: all,
+        ..
+    } = proposal;
+    say(&format!("`{name}` reads {read} of {all} lines"));
+    if let Some(line) = proposal.unread.and_then(|number| lines.get(number)) {
+        let mut masked = Vec::new();
+        crate::geo::mask_addresses(line, &mut masked);
+        say(&format!(
+            "the first that it does not read: {}",
+            Untrusted(&masked).shortened(200)
+        ));
+    }
+    if proposal.numbered > 0 {
+        say(
+            "fields called field1, field2, … want a name: what the server's configuration calls them",
+        );
+    }
+    if args.output.is_none() {
+        say(&format!(
+            "save it as {name}.toml, then: beacontail parsers test ./{name}.toml"
+        ));
+    }
+}
