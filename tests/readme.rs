@@ -327,6 +327,11 @@ fn providers_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn author_paper_shows_what_the_program_does() {
+    check("docs/authors.md");
+}
+
+#[test]
 fn rule_paper_shows_what_the_program_does() {
     check("docs/rules.md");
 }
@@ -367,6 +372,7 @@ fn every_paper_of_the_folder_is_checked() {
     assert_eq!(
         papers,
         [
+            "authors.md",
             "configuration.md",
             "operating.md",
             "parsers.md",

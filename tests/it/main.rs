@@ -11,6 +11,7 @@
 )]
 
 mod archives;
+mod author;
 mod beacon_table;
 mod beacons;
 mod captured;

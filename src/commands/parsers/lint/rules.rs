@@ -4,7 +4,7 @@ use crate::definition::{FieldSource, MetricDefinition, RuleSetDefinition};
 use crate::diagnostic::Diagnostic;
 
 /// Fields whose values the server or the CDN chooses, by their beginnings.
-const SERVERS: [&str; 19] = [
+const SERVERS: [&str; 20] = [
     "status",
     "code",
     "method",
@@ -24,6 +24,7 @@ const SERVERS: [&str; 19] = [
     "time_",
     "sent_http_",
     "error_",
+    "syslog_",
 ];
 
 /// What a label's values are.

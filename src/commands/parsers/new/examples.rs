@@ -18,13 +18,13 @@ const MOST: usize = 6;
 const LONGEST: (usize, usize) = (4096, 400);
 
 /// Whether each line is read with its time; `None` for directives.
-pub(super) fn reads(engine: &Engine, format: &Format, lines: &[&[u8]]) -> Vec<Option<()>> {
+pub(super) fn reads(engine: &Engine, format: &Format, lines: &[&[u8]]) -> Vec<Option<bool>> {
     let mut reader = format.reader(&[], &engine.zone);
     let mut spans = vec![Span::ABSENT; reader.spans()];
     let mut read = |line: &&[u8]| match reader.read(line, &mut spans) {
-        Ok(Line::Record(_)) => reader.time(line, &spans).ok().map(|_| ()),
-        Ok(Line::Directive) => Some(()),
-        Err(_) => None,
+        Ok(Line::Record(_)) => Some(reader.time(line, &spans).is_ok()),
+        Ok(Line::Directive) => None,
+        Err(_) => Some(false),
     };
     lines.iter().map(&mut read).collect()
 }
@@ -45,7 +45,8 @@ pub(super) fn completed(
     let format = engine.format(name).ok()?;
     let read = reads(engine, &format, lines);
     let shown = examples(engine, &format, draft, lines, anonymous);
-    let (count, all) = (read.iter().flatten().count(), lines.len());
+    let all = read.iter().flatten().count();
+    let count = read.iter().flatten().filter(|read| **read).count();
     let comment = vec![
         format!("Proposed by `beacontail parsers new`: reads {count} of {all} lines."),
         "Check the names; those that are field1, field2, … wait for one. `detect = 5` would let"
@@ -72,7 +73,7 @@ pub(super) fn completed(
         text,
         read: count,
         lines: all,
-        unread: read.iter().position(Option::is_none),
+        unread: read.iter().position(|read| *read == Some(false)),
         numbered: names.iter().filter(|name| is_numbered(name)).count(),
         extends: draft.extends.is_some(),
     })

@@ -227,14 +227,13 @@ fn proposal(
         let Ok(format) = engine.format(name) else {
             continue;
         };
-        let read = examples::reads(engine, &format, lines)
-            .into_iter()
-            .flatten()
-            .count();
+        let read = examples::reads(engine, &format, lines);
+        let read = read.into_iter().filter(|read| *read == Some(true)).count();
         tried.push((read, number, draft));
     }
     tried.sort_by_key(|(read, number, _)| (std::cmp::Reverse(*read), *number));
-    let half = |read: usize| read > 0 && read * 2 >= lines.len();
+    let records = lines.iter().filter(|line| !line.starts_with(b"#")).count();
+    let half = |read: usize| read > 0 && read * 2 >= records;
     let (_, _, draft) = tried.into_iter().find(|(read, ..)| half(*read))?;
     examples::completed(engine, name, draft, lines, &mut Anonymous::new())
 }

@@ -1,0 +1,438 @@
+//! What a parser's author does: a proposal for a log, its test, what it misses, what it costs, what it
+//! changes.
+
+use std::path::{Path, PathBuf};
+
+use crate::program::{Folder, foreign, own, replay, run};
+
+/// All logs below a folder.
+fn logs(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.to_string_lossy().into_owned();
+        if path.is_dir() {
+            found.extend(logs(&path));
+        } else if name.ends_with(".log") || name.ends_with(".log.gz") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// N of ``` `NAME` reads N of M lines```.
+fn promised(message: &str) -> u64 {
+    let (_, rest) = message.split_once(" reads ").unwrap();
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// Proposes a file for a log; its path and what was said, or `None` with the plain reason.
+#[track_caller]
+fn proposed(folder: &Folder, log: &str) -> Option<(String, String)> {
+    let file = folder.path("proposed.toml");
+    drop(std::fs::remove_file(&file));
+    let ran = run(&["parsers", "new", log, "-o", &file]);
+    if Path::new(&file).exists() {
+        let said = ran.exits(0).err;
+        return Some((file, said));
+    }
+    let plain = ["no new parser is needed", "no layout found", "no lines yet"];
+    assert!(
+        plain.iter().any(|reason| ran.err.contains(reason)),
+        "{log}: {}",
+        ran.err
+    );
+    None
+}
+
+#[test]
+fn every_real_log_gets_a_file_that_keeps_its_promise_or_a_plain_no() {
+    let Some(fixtures) = foreign("logs") else {
+        return;
+    };
+    let folder = Folder::new();
+    let mut files = 0;
+    for log in logs(&fixtures) {
+        let log = log.to_str().unwrap();
+        let Some((file, said)) = proposed(&folder, log) else {
+            continue;
+        };
+        files += 1;
+        run(&["parsers", "test", &file]).exits(0);
+        let document = replay(&["--parser", &file, log]);
+        let parsed = document["inputs"][0]["parsed"].as_u64().unwrap();
+        assert!(parsed >= promised(&said), "{log}: {parsed} parsed; {said}");
+    }
+    assert!(files >= 5, "{files}");
+}
+
+#[test]
+fn hostile_lines_give_valid_printable_files() {
+    let line = |agent: &str| {
+        format!(
+            "81.2.69.142 - jane [31/Oct/2013:07:06:42 +0000] \"GET /x?sid=7 HTTP/1.1\" 200 43 {agent} end"
+        )
+    };
+    let agents = [
+        "'''\\n[[example]]\\nline = 'x' \"\"\"",
+        "\u{1b}[2J\u{7f}\u{202e}",
+        "\"a''' ''' b\"",
+        "]]\" detect = 1 # $remote_addr ${x",
+        "\t\u{0}\u{1}",
+    ];
+    let folder = Folder::new();
+    for agent in agents {
+        let log = folder.file("hostile.log", format!("{0}\n{0}\n", line(agent)));
+        let ran = run(&["parsers", "new", &log]);
+        let text = ran.text();
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
+        assert!(
+            !ran.err.contains('\u{1b}') && !text.contains('\u{202e}'),
+            "{text}{}",
+            ran.err
+        );
+        assert!(
+            !text.contains("81.2.69.142") && !text.contains("jane"),
+            "{text}"
+        );
+        if ran.code == 0 && !text.is_empty() {
+            let file = folder.file("p.toml", &text);
+            run(&["parsers", "test", &file]).exits(0);
+            assert_eq!(text.matches("[[example]]\n").count(), 1, "{text}");
+        }
+    }
+}
+
+const ODD: &str = "shop.example 81.2.69.142 [2013-10-31T07:06:42+00:00] \"GET /cart?id=7&token=abc HTTP/2.0\" 502 612 \"fastly\" 1.204
+shop.example 2a00:1450::5 [2013-10-31T07:06:43+00:00] \"GET / HTTP/1.1\" 200 9120 \"-\" 0.017
+shop.example 81.2.69.142 [2013-10-31T07:06:44+00:00] \"POST /pay HTTP/1.1\" 200 10 \"akamai\" 0.5
+";
+
+#[test]
+fn a_proposal_names_what_values_show_and_hides_who_was_there() {
+    let folder = Folder::new();
+    let log = folder.file("odd.log", ODD);
+    let text = run(&["parsers", "new", &log]).exits(0).text();
+    for part in [
+        "${host} ${remote_addr} [",
+        "\"${request}\" ${status} ${body_bytes_sent} \"${http_x_cdn_provider}\" ${request_time}",
+        "token=hidden",
+        "203.0.113.1",
+        "2001:db8::",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    for part in ["81.2.69.142", "2a00:1450", "abc"] {
+        assert!(!text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn more_text_behind_a_known_format_is_appended() {
+    let folder = Folder::new();
+    let lines = "203.0.113.9 - - [31/Oct/2013:07:06:42 +0000] \"GET / HTTP/1.1\" 200 43 \"-\" \"curl/8\" \"fastly\" 0.004 TLSv1.3 HIT\n".repeat(3);
+    let log = folder.file("tls.log", lines);
+    let text = run(&["parsers", "new", &log]).exits(0).text();
+    assert!(text.contains("extends = \"nginx-cdn\""), "{text}");
+    assert!(
+        text.contains(" ${ssl_protocol} ${upstream_cache_status}"),
+        "{text}"
+    );
+    let known = run(&[
+        "parsers",
+        "new",
+        own("origin-incident.log.gz").to_str().unwrap(),
+    ])
+    .exits(0);
+    assert_eq!(known.text(), "");
+    assert!(
+        known.err.contains("no new parser is needed"),
+        "{}",
+        known.err
+    );
+}
+
+#[test]
+fn json_keys_get_their_names() {
+    let folder = Folder::new();
+    let line = "{\"at\":\"2013-10-31T07:06:42Z\",\"clientIp\":\"81.2.69.142\",\"req\":{\"method\":\"GET\",\"url\":\"/a\",\"headers\":{\"Authorization\":\"Bearer abcdefgh\"}},\"statusCode\":200,\"took_ms\":12,\"zone.x\":\"q\"}\n";
+    let log = folder.file("j.log", line.repeat(2));
+    let text = run(&["parsers", "new", &log]).exits(0).text();
+    for part in [
+        "request_method = \"req.method\"",
+        "request_uri = \"req.url\"",
+        "status = \"statusCode\"",
+        "remote_addr = \"clientIp\"",
+        "request_time = \"took_ms\"",
+        "request_time = \"ms\"",
+        "\"http_*\" = \"req.headers.*\"",
+        "require = [\"status\"]",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(
+        !text.contains("abcdefgh") && !text.contains("81.2.69.142"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_existing_file_is_not_overwritten() {
+    let folder = Folder::new();
+    let (log, file) = (
+        folder.file("odd.log", ODD),
+        folder.file("there.toml", "mine"),
+    );
+    let ran = run(&["parsers", "new", &log, "-o", &file]).exits(1);
+    assert!(ran.err.contains("not overwritten"), "{}", ran.err);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "mine");
+}
+
+#[test]
+fn the_configuration_says_what_the_log_is() {
+    let folder = Folder::new();
+    let log = folder.file("odd.log", ODD);
+    let conf = folder.file(
+        "nginx.conf",
+        "http { log_format other '$remote_addr $msec $status';\n log_format shop '$host $remote_addr [$time_iso8601] \"$request\" '\n '$status $bytes_sent \"$http_x_cdn\" $request_time'; }",
+    );
+    let text = run(&["parsers", "new", &log, "--nginx-conf", &conf])
+        .exits(0)
+        .text();
+    assert!(
+        text.contains("log_format shop") && text.contains("http_x_cdn = \"fastly\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_failing_example_shows_what_was_expected_and_what_is() {
+    let folder = Folder::new();
+    let format = "description = 'd'\nformat.nginx = '$remote_addr $msec \"$request\" $status'\n";
+    let example = "[[example]]\nline = '203.0.113.9 1383203202 \"GET /a HTTP/1.1\" 200'\nfields = { status = '20', path = '/a', query = 'x' }\n";
+    let file = folder.file("wrong.toml", format!("{format}{example}"));
+    let ran = run(&["parsers", "test", &file]).exits(1);
+    for part in [
+        "- status = \"20\"\n",
+        "+ status = \"200\"\n",
+        "- query = \"x\"\n",
+        "+ query = (absent)\n",
+    ] {
+        assert!(ran.err.contains(part), "{part}\n{}", ran.err);
+    }
+    assert!(!ran.err.contains("- path"), "{}", ran.err);
+    let cut = folder.file(
+        "cut.toml",
+        format!("{format}{}", example.replace("\" 200'", " 200'")),
+    );
+    let ran = run(&["parsers", "test", &cut]).exits(1);
+    assert!(
+        ran.err.contains("the line is not read") && ran.err.contains("from here on"),
+        "{}",
+        ran.err
+    );
+    let rules = "[[metric]]\nname = 'a_total'\nhelp = 'h'\nlabels = ['code']\n[[example]]\nfields = { status = '200' }\ncounts = { 'a_total{code=\"3xx\"}' = 1 }\n";
+    folder.file("rules/count.toml", rules);
+    let parsers = format!("--parsers={}", folder.0.path().join("").display());
+    std::fs::remove_file(&file).unwrap();
+    std::fs::remove_file(&cut).unwrap();
+    let ran = run(&["parsers", "test", &parsers, "count"]).exits(1);
+    assert!(
+        ran.err.contains("- a_total{code=\"3xx\"} = 1\n"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("+ a_total{code=\"2xx\"} = 1\n"),
+        "{}",
+        ran.err
+    );
+}
+
+/// What the regular expression of the talk was measured not to take, each a row of the table of its faults.
+const ETSY: [&str; 13] = [
+    "a line with an HTTP/2 request is not read",
+    "a line with an IPv6 client is not read",
+    "a line with a user's name in place of `-` is not read",
+    "a line with a quote inside the agent is not read",
+    "a line with an empty referrer is not read",
+    "a line with a HEAD request is not read",
+    "a line with another parameter first is not read",
+    "a line with an absolute URL is not read",
+    "a line with `unknown` among the forwarded addresses is not read",
+    "a line with no forwarded addresses is not read",
+    "a line with nothing behind the agent is not read",
+    "a line with no host in front, as in `combined` is not read",
+    "the pattern is not one-pass: a second, slower search finds the groups of each line",
+];
+
+fn findings(message: &str) -> Vec<&str> {
+    message
+        .lines()
+        .filter_map(|line| line.strip_prefix("warning: "))
+        .collect()
+}
+
+#[test]
+fn the_talks_pattern_has_the_faults_that_were_measured() {
+    let ran = run(&["parsers", "lint", "etsy-beacon"]).exits(1);
+    let expected: Vec<String> = ETSY
+        .iter()
+        .map(|what| format!("`etsy-beacon`: {what}"))
+        .collect();
+    assert_eq!(findings(&ran.err), expected);
+    assert_eq!(ran.text(), "1 format, 0 rule sets, 13 findings\n");
+}
+
+/// Findings about shipped files that are as they should be.
+const EXPECTED: [&str; 4] = [
+    // The metro code of a node's name: as many as a CDN has places, and the metric's own limit holds.
+    "label `pop` of `cdn_failure_beacons_by_pop_total`",
+    // Messages are free text, which no pattern takes in one pass.
+    "`apache-error`: the pattern is not one-pass",
+    "`nginx-error`: the pattern is not one-pass",
+    // What the talk counted.
+    "label `source` of `etsy_failure_beacons_total`",
+];
+
+#[test]
+fn shipped_files_have_no_findings_but_those_expected() {
+    let ran = run(&["parsers", "lint"]).exits(1);
+    let known = |finding: &&str| {
+        finding.starts_with("`etsy-beacon`")
+            || EXPECTED.iter().any(|known| finding.starts_with(known))
+    };
+    let unknown: Vec<&str> = findings(&ran.err)
+        .into_iter()
+        .filter(|finding| !known(finding))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:#?}");
+    run(&["parsers", "lint", "nginx-combined", "origin"]).exits(0);
+    run(&["parsers", "lint", "nginx-combinde"]).exits(2);
+}
+
+#[test]
+fn labels_that_clients_fill_are_found() {
+    let folder = Folder::new();
+    let metric = |name: &str, label: &str, more: &str| {
+        format!("[[metric]]\nname = '{name}_total'\nhelp = 'h'\nlabels = ['{label}']\n{more}\n")
+    };
+    let rules = format!(
+        "[fields]\nclient = {{ client_addr = ['remote_addr'] }}\nbrand = {{ from = 'http_x_brand', values = ['a'], other = 'o' }}\n{}{}{}{}{}",
+        metric("ua", "http_user_agent", ""),
+        metric(
+            "limited",
+            "http_user_agent",
+            "label_limits = { http_user_agent = 5 }"
+        ),
+        metric("brand", "brand", ""),
+        metric("client", "client", ""),
+        metric("path", "path", ""),
+    );
+    folder.file("rules/mine.toml", rules);
+    let parsers = format!("--parsers={}", folder.0.path().display());
+    let ran = run(&["parsers", "lint", &parsers]).exits(1);
+    assert_eq!(
+        findings(&ran.err),
+        [
+            "rule set `mine` has no example",
+            "label `http_user_agent` of `ua_total` is what a client sends, without `values` or a limit",
+            "label `client` of `client_total` is an address",
+            "label `path` of `path_total` is a path as it was asked for",
+        ]
+    );
+}
+
+#[test]
+fn cost_says_what_was_read_and_no_more() {
+    let log = own("origin-incident.log.gz");
+    let log = log.to_str().unwrap();
+    let text = run(&["parsers", "cost", "auto", log, "--lines", "5000"])
+        .exits(0)
+        .text();
+    for part in [
+        "nginx-cdn reads ",
+        "; the log goes on",
+        "cdn_failure_beacons_by_pop_total (provider ",
+        "in all",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let whole = run(&["parsers", "cost", "beacon", log]).exits(0).text();
+    assert!(
+        !whole.contains("goes on") && !whole.contains("cdn_origin"),
+        "{whole}"
+    );
+    run(&["parsers", "cost", "no-such", log]).exits(2);
+}
+
+#[test]
+fn series_beyond_a_limit_are_told() {
+    let folder = Folder::new();
+    folder.file(
+        "rules/few.toml",
+        "[[metric]]\nname = 'few_total'\nhelp = 'h'\nlabels = ['path']\nlabel_limits = { path = 2 }\n",
+    );
+    let log = own("origin-incident.log.gz");
+    let parsers = format!("--parsers={}", folder.0.path().display());
+    let text = run(&["parsers", "cost", "few", log.to_str().unwrap(), &parsers])
+        .exits(0)
+        .text();
+    let row = text
+        .lines()
+        .find(|line| line.contains("few_total"))
+        .unwrap();
+    let numbers: Vec<u64> = row
+        .split_whitespace()
+        .take(4)
+        .map(|n| n.parse().unwrap())
+        .collect();
+    let [series, declared, beyond, paths] = numbers[..] else {
+        panic!("{row}")
+    };
+    assert_eq!((declared, beyond, paths), (0, series - 2, 3), "{row}");
+}
+
+#[test]
+fn diff_tells_moved_lost_and_unread() {
+    let folder = Folder::new();
+    let rules = |name: &str, label: &str| {
+        format!("[[metric]]\nname = '{name}_total'\nhelp = 'h'\nlabels = ['{label}']\n")
+    };
+    folder.file("rules/old.toml", rules("hits", "status"));
+    folder.file("rules/new.toml", rules("requests", "code"));
+    let line = |status: u32| {
+        format!(
+            "203.0.113.9 - - [31/Oct/2013:07:06:42 +0000] \"GET / HTTP/1.1\" {status} 43 \"-\" \"-\"\n"
+        )
+    };
+    let log = folder.file("a.log", [line(200), line(200), line(404)].concat());
+    let parsers = format!("--parsers={}", folder.0.path().display());
+    let text = run(&["parsers", "diff", "old", "new", &log, &parsers])
+        .exits(1)
+        .text();
+    for part in [
+        "- metric hits_total",
+        "+ metric requests_total",
+        "> hits_total{status=\"200\"} is requests_total{code=\"2xx\"} 2",
+        "> hits_total{status=\"404\"} is requests_total{code=\"4xx\"} 1",
+        "3 lines, 3 read by both",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let same = run(&["parsers", "diff", "auto", "nginx-combined", &log])
+        .exits(0)
+        .text();
+    assert!(same.ends_with("no difference\n"), "{same}");
+    let caddy = run(&["parsers", "diff", "nginx-combined", "caddy", &log])
+        .exits(1)
+        .text();
+    assert!(
+        caddy.contains("3 lines only the old side reads\n  - 203.0.113.x"),
+        "{caddy}"
+    );
+}
