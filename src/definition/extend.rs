@@ -6,7 +6,9 @@
 use super::load::{FormatFile, LayoutPart};
 use super::pasted;
 use super::written::Rewritten;
-use super::{At, ColumnsDefinition, Dialect, FormatDefinition, LayoutDefinition, TimeDefinition};
+use super::{
+    At, ColumnsDefinition, Dialect, FormatDefinition, LayoutDefinition, TimeDefinition, Unit,
+};
 use crate::diagnostic::Diagnostic;
 
 /// The definition of `file`; `Err(None)` when it has no layout, which loading has reported.
@@ -20,7 +22,7 @@ pub(super) fn extended(
         description: file.description.clone(),
         layout: layout(file, parent)?,
         time: time(&file.time, parent.map(|parent| &parent.time)),
-        units: merged(&file.units, parent.map(|parent| &parent.units)),
+        units: units(file, parent),
         constants: merged(&file.constants, parent.map(|parent| &parent.constants)),
         require: or_parents(&file.require, parent.map(|parent| &parent.require)),
         rules: or_parents(&file.rules, parent.map(|parent| &parent.rules)),
@@ -29,6 +31,21 @@ pub(super) fn extended(
             .unwrap_or(parent.and_then(|parent| parent.detect)),
         examples: file.examples.clone(),
     })
+}
+
+/// Units of the parent's are left out for fields that columns of the child's own do not have.
+fn units(file: &FormatFile, parent: Option<&FormatDefinition>) -> Vec<(At<String>, At<Unit>)> {
+    let all = merged(&file.units, parent.map(|parent| &parent.units));
+    let own = file.layout.as_ref().and_then(|layout| match &layout.value {
+        LayoutPart::Whole(LayoutDefinition::Columns(columns)) => columns.columns.as_ref(),
+        _ => None,
+    });
+    let Some(own) = own else { return all };
+    let is_own = |field: &str| file.units.iter().any(|(name, _)| name.value == field);
+    let fields = own.iter().flat_map(|name| name.value.split(['/', ':']));
+    all.into_iter()
+        .filter(|(name, _)| is_own(&name.value) || fields.clone().any(|field| field == name.value))
+        .collect()
 }
 
 fn or_parents(own: &Option<Vec<At<String>>>, parents: Option<&Vec<At<String>>>) -> Vec<At<String>> {
