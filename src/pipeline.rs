@@ -10,7 +10,7 @@ use memchr::{memchr, memchr_iter, memmem};
 
 use crate::metrics::Table;
 use crate::parse::{Envelopes, Line, Opened, Reader, TimeError, is_header_alone};
-use crate::record::{Mismatch, Reading, Span};
+use crate::record::{Expected, Mismatch, Reading, Span};
 use crate::rule::{Evaluator, Moment};
 
 /// Why a line was not counted though nothing is wrong with the format.
@@ -230,7 +230,9 @@ impl Counter {
         let (time, twice) = match self.reader.time(line, &self.spans) {
             Ok(time) => time,
             Err(TimeError::Value) => return Outcome::Rejected(Rejection::BadTime),
-            Err(TimeError::Shape) => return Outcome::Unparsed(Mismatch::text(0, "a time")),
+            Err(TimeError::Shape) => {
+                return Outcome::Unparsed(Mismatch::without(line, Expected::Time));
+            }
         };
         if let Some(reason) = range.rejects(time.seconds) {
             return Outcome::Rejected(reason);
@@ -477,8 +479,11 @@ impl<W: Windows> Pipeline<W> {
 }
 
 /// The line without its CR and without NUL bytes before it (a hole that a crash left in the file).
+///
+/// # Errors
+/// There is nothing else in it.
 #[inline]
-fn trimmed(line: &[u8]) -> Result<&[u8], Rejection> {
+pub fn trimmed(line: &[u8]) -> Result<&[u8], Rejection> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     match line.first() {
         Some(0) => {

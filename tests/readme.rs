@@ -337,6 +337,11 @@ fn rule_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn explain_paper_shows_what_the_program_does() {
+    check("docs/explain.md");
+}
+
+#[test]
 fn replay_paper_shows_what_the_program_does() {
     check("docs/replay.md");
 }
@@ -374,6 +379,7 @@ fn every_paper_of_the_folder_is_checked() {
         [
             "authors.md",
             "configuration.md",
+            "explain.md",
             "operating.md",
             "parsers.md",
             "providers.md",

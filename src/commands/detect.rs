@@ -1,15 +1,21 @@
 //! Which parser reads a file: the one that reads its first lines best.
 //!
 //! A line that is exactly what the format says counts most, one with more behind it less, one that
-//! only a person would read least; ties go to the documented order (`detect` in the format files).
+//! only a person would read least. A line that names its own values, as a JSON object does, counts for a
+//! format as far as the two agree in names ([`Agreement`]). Ties go to the documented order (`detect` in
+//! the format files).
 
 use std::borrow::Cow;
 
-use crate::parse::{Envelopes, Format, Line, Reader, Zone, are_pieces};
-use crate::record::{Reading, Span};
+use crate::parse::{Agreement, Envelopes, Format, Line, Reader, TimeError, Zone, are_pieces};
+use crate::pipeline::trimmed;
+use crate::record::{Expected, Mismatch, Reading, Span};
 
 /// Lines that detection looks at.
 pub(super) const SAMPLE_LINES: usize = 1000;
+
+/// What a line lacks that has not the usual columns, in a file that names none.
+const NO_HEADER: &str = "a `#Fields:` line before it, or the usual columns";
 
 /// Bytes that detection looks at.
 pub(super) const SAMPLE_BYTES: usize = 256 * 1024;
@@ -24,7 +30,7 @@ pub(super) struct Fit {
     /// Lines there were, blank ones and directives aside.
     pub(super) lines: u64,
     score: u64,
-    /// How far it got in the first line it did not read, and what it expected there.
+    /// How far it got in the first line it did not read, and why it did not, in words.
     pub(super) failure: Option<(u32, String)>,
 }
 
@@ -46,8 +52,7 @@ pub(super) fn rank(candidates: &[Format], sample: &[u8]) -> Vec<Fit> {
 /// The lines that say something, out of their envelopes.
 fn lines(sample: &[u8]) -> Vec<Sampled<'_>> {
     let lines = sample.split(|&byte| byte == b'\n').take(SAMPLE_LINES);
-    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+    let lines = lines.filter_map(|line| trimmed(line).ok());
     if !are_pieces(sample) {
         return lines.map(|line| (Cow::Borrowed(line), None)).collect();
     }
@@ -60,55 +65,99 @@ fn lines(sample: &[u8]) -> Vec<Sampled<'_>> {
     opened.collect()
 }
 
-fn fit(candidate: usize, format: &Format, lines: &[Sampled<'_>]) -> Fit {
-    let mut reader = format.reader(&[], &Zone::utc());
-    let mut spans = vec![Span::ABSENT; reader.spans()];
+/// A format that is tried on the lines of one file, in their order.
+pub(super) struct Candidate<'f> {
+    format: &'f Format,
+    agreement: Agreement,
+    reader: Reader,
+    spans: Vec<Span>,
+    /// A line has said what the others hold, where the format has such lines.
+    described: bool,
+}
+
+/// What one line says for a format.
+pub(super) enum Attempt {
+    /// It was read, this well.
+    Read(u64),
+    /// Nothing: it describes other lines.
+    Directive,
+    /// It was not read.
+    Failed(Mismatch),
+    /// Its time does not exist.
+    BadTime,
+}
+
+impl<'f> Candidate<'f> {
+    pub(super) fn new(format: &'f Format) -> Candidate<'f> {
+        let agreement = Agreement::with(format);
+        let reader = format.reader(agreement.names(), &Zone::utc());
+        Candidate {
+            format,
+            agreement,
+            spans: vec![Span::ABSENT; reader.spans()],
+            reader,
+            described: !format.is_stateful(),
+        }
+    }
+
+    /// Tries the next line.
+    pub(super) fn attempt(&mut self, line: &[u8]) -> Attempt {
+        let reading = match self.reader.read(line, &mut self.spans) {
+            Ok(Line::Directive) => {
+                self.described = true;
+                return Attempt::Directive;
+            }
+            Ok(Line::Record(reading)) => reading,
+            Err(mismatch) if self.described => return Attempt::Failed(mismatch),
+            // Any text is a few columns: how far they go says nothing.
+            Err(_) => return Attempt::Failed(Mismatch::text(0, NO_HEADER)),
+        };
+        match self.reader.time(line, &self.spans) {
+            Ok(_) => {}
+            Err(TimeError::Value) => return Attempt::BadTime,
+            Err(TimeError::Shape) => {
+                return Attempt::Failed(Mismatch::without(line, Expected::Time));
+            }
+        }
+        let weight = match reading {
+            Reading::Exact => 3,
+            Reading::Extra => 2,
+            Reading::Partial => 1,
+        };
+        Attempt::Read(weight * self.agreement.of(line, &self.spans, &self.reader))
+    }
+}
+
+fn fit(number: usize, format: &Format, lines: &[Sampled<'_>]) -> Fit {
+    let mut candidate = Candidate::new(format);
     let mut fit = Fit {
-        candidate,
+        candidate: number,
         read: 0,
         lines: 0,
         score: 0,
         failure: None,
     };
     for (line, whole) in lines {
-        let mut ask = |line: &[u8]| score(format, &mut reader, line, &mut spans, &mut fit.failure);
-        let score = match (ask(line), whole) {
-            (Some(0), Some(whole)) => ask(whole),
-            (score, _) => score,
+        let attempt = match (candidate.attempt(line), whole) {
+            (Attempt::Failed(_) | Attempt::BadTime, Some(whole)) => candidate.attempt(whole),
+            (attempt, _) => attempt,
         };
-        let Some(score) = score else {
-            continue;
-        };
+        match attempt {
+            Attempt::Directive => continue,
+            Attempt::Read(score) => {
+                fit.read += 1;
+                fit.score += score;
+            }
+            Attempt::Failed(mismatch) => {
+                let reason = || (mismatch.at, candidate.format.reason(mismatch));
+                fit.failure.get_or_insert_with(reason);
+            }
+            Attempt::BadTime => {
+                let reason = || (u32::MAX, "its time does not exist".to_owned());
+                fit.failure.get_or_insert_with(reason);
+            }
+        }
         fit.lines += 1;
-        fit.read += u64::from(score > 0);
-        fit.score += score;
     }
     fit
-}
-
-/// What one line says for the format; `None` when it says nothing.
-fn score(
-    format: &Format,
-    reader: &mut Reader,
-    line: &[u8],
-    spans: &mut [Span],
-    failure: &mut Option<(u32, String)>,
-) -> Option<u64> {
-    let reading = match reader.read(line, spans) {
-        Ok(Line::Directive) => return None,
-        Ok(Line::Record(reading)) => reading,
-        Err(mismatch) => {
-            failure.get_or_insert_with(|| (mismatch.at, format.explain(mismatch)));
-            return Some(0);
-        }
-    };
-    if reader.time(line, spans).is_err() {
-        failure.get_or_insert_with(|| (0, "a time".to_owned()));
-        return Some(0);
-    }
-    Some(match reading {
-        Reading::Exact => 3,
-        Reading::Extra => 2,
-        Reading::Partial => 1,
-    })
 }

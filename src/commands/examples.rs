@@ -13,7 +13,6 @@ use crate::metrics::Metric;
 use crate::metrics::run::Merge;
 use crate::metrics::series::labels_of;
 use crate::parse::{Envelopes, Format, Zone};
-use crate::pipeline::{Counter, Pipeline, TimeRange, Windows};
 use crate::record::{Escape, FieldKind, Fields, Span};
 use crate::rule::{Environment, Evaluator, Moment, RuleSource, Rules, register};
 use crate::source::MAX_LINE;
@@ -49,19 +48,6 @@ fn differ(diff: &mut String, name: &str, expected: Option<&str>, found: Option<&
         }
     }
 }
-
-/// Any second, all in one window.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OneWindow;
-
-impl Windows for OneWindow {
-    fn start(&mut self, _: i64) -> i64 {
-        0
-    }
-}
-
-/// Every time.
-pub(super) const ALWAYS: TimeRange = TimeRange::asked(i64::MIN, i64::MAX);
 
 /// Runs the examples of the shipped parser files; the number run and those that fail.
 pub fn test_all() -> (usize, Vec<ExampleFailure>) {
@@ -130,7 +116,7 @@ fn format_example(format: &Format, example: &FormatExample, zone: &Zone) -> Opti
         .iter()
         .map(|(name, _)| name.value.clone())
         .collect();
-    let mut reader = FieldReader::new(format, zone, &asked);
+    let mut reader = FieldReader::new(format, zone, &asked, &[]);
     let mut envelopes = Envelopes::new(MAX_LINE);
     let mut last = Err(NoFields::Directive);
     for line in example.line.value.lines().map(str::as_bytes) {
@@ -196,13 +182,7 @@ pub(super) fn reason_text(reason: &NoFields, format: &Format) -> String {
     match reason {
         NoFields::Directive => "it is a directive".to_owned(),
         NoFields::BadTime => "its time does not exist".to_owned(),
-        NoFields::Mismatch(mismatch) => {
-            format!(
-                "at byte {} expected {}",
-                mismatch.at,
-                format.explain(*mismatch)
-            )
-        }
+        NoFields::Mismatch(mismatch) => format.reason(*mismatch),
     }
 }
 
@@ -387,16 +367,4 @@ pub(super) fn series_name(metric: &Metric, labels: &[Vec<u8>]) -> String {
         })
         .collect();
     format!("{}{{{}}}", metric.name, pairs.join(","))
-}
-
-/// A pipeline of one format, for single lines.
-pub(super) fn single(engine: &Engine, compiled: &super::engine::Compiled) -> Pipeline<OneWindow> {
-    let evaluator = compiled.evaluator(&engine.trusted, &engine.geo);
-    let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
-    Pipeline::new(
-        vec![Counter::new(reader, evaluator)],
-        ALWAYS,
-        OneWindow,
-        None,
-    )
 }

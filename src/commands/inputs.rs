@@ -256,12 +256,9 @@ fn nothing_fits(candidates: &[Format], fits: &[Fit], input: &Input) -> String {
     let mut nearest: Vec<(u32, String)> = fits
         .iter()
         .filter_map(|fit| {
-            let (at, expected) = fit.failure.clone()?;
+            let (at, reason) = fit.failure.clone()?;
             let name = &candidates.get(fit.candidate)?.name;
-            Some((
-                at,
-                format!("\n    {name}: at byte {at} of the first line expected {expected}"),
-            ))
+            Some((at, format!("\n    {name}: {reason}")))
         })
         .collect();
     nearest.sort_by_key(|(at, _)| std::cmp::Reverse(*at));

@@ -20,8 +20,9 @@ use crate::record::{Escape, Mismatch, Span};
 
 mod path;
 
+pub(super) use path::header_name;
 pub(super) use path::{JsonPath, JsonTemplate, Step};
-use path::{header_byte, header_name, index_key};
+use path::{header_byte, index_key};
 
 /// Objects and arrays inside each other before a line is refused.
 const DEPTH_LIMIT: usize = 64;
@@ -476,7 +477,7 @@ fn write(slots: &[usize], span: Span, out: &mut [Span]) {
 }
 
 /// The names of all members of all objects in a well-formed line.
-fn all_keys(line: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn all_keys(line: &[u8]) -> Vec<Vec<u8>> {
     let mut scanner = Scanner::new(line, &[]);
     let mut keys = Vec::new();
     while let Some(quote) = memchr(b'"', scanner.rest()) {

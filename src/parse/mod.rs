@@ -9,6 +9,7 @@
 //! A new kind of layout is one file here, one variant of `Layout` and of `Plan`; a new log
 //! format is a file in `parsers/` and none here.
 
+mod account;
 mod apache;
 mod columns;
 mod csv;
@@ -30,6 +31,7 @@ mod time_pieces;
 mod varnishncsa;
 mod w3c;
 
+pub use account::{Agreement, FULL};
 pub use envelope::{
     Envelopes, FIELDS as HEADER_FIELDS, Opened, are_pieces, is_header_alone, without_open_record,
 };

@@ -180,36 +180,6 @@ impl Format {
             }
         }
     }
-
-    /// What a mismatch means, in words.
-    pub fn explain(&self, mismatch: Mismatch) -> String {
-        match (mismatch.expected, &self.layout) {
-            (Expected::Text(text), _) => text.to_owned(),
-            (Expected::Segment(number), Layout::Server { pieces, quoting }) => {
-                match layout::Layout::compile(pieces, *quoting, |_| None) {
-                    Ok(layout) => layout.describe(number),
-                    Err(message) => message,
-                }
-            }
-            (Expected::Segment(_), _) => "something else".to_owned(),
-        }
-    }
-
-    /// Fields beyond the named ones that a line has: members of a JSON format's families.
-    pub fn family_members(&self, line: &[u8]) -> Vec<String> {
-        let Layout::Json { families, .. } = &self.layout else {
-            return Vec::new();
-        };
-        let inside = envelope::prefix(line).map_or(0, |prefix| prefix.message);
-        let line = line.get(inside..).unwrap_or_default();
-        let members = |(prefix, template): &(String, JsonTemplate)| {
-            let names = template.expand(line).into_iter();
-            names
-                .map(|(name, _)| format!("{prefix}{name}"))
-                .collect::<Vec<_>>()
-        };
-        families.iter().flat_map(members).collect()
-    }
 }
 
 /// The ways to a field, in the order they are tried.
@@ -394,13 +364,10 @@ impl Reader {
 
     #[inline]
     fn check_required(&self, line: &[u8], spans: &[Span]) -> Result<(), Mismatch> {
-        for &slot in &self.required {
+        for (&slot, number) in self.required.iter().zip(0..) {
             let span = spans.get(slot).copied().unwrap_or(Span::ABSENT);
             if matches!(span.of(line), None | Some(b"" | b"-")) {
-                return Err(Mismatch::text(
-                    0,
-                    "a line with all fields that this format requires",
-                ));
+                return Err(Mismatch::without(line, Expected::Required(number)));
             }
         }
         Ok(())

@@ -83,6 +83,10 @@ pub enum Expected {
     Segment(u16),
     /// Something that has no place in a format string.
     Text(&'static str),
+    /// The n-th of the fields that the format requires; the line was read to its end.
+    Required(u16),
+    /// A time, in a line that was read to its end.
+    Time,
 }
 
 impl Mismatch {
@@ -91,6 +95,14 @@ impl Mismatch {
         Mismatch {
             at: u32::try_from(at).unwrap_or(u32::MAX),
             expected: Expected::Text(text),
+        }
+    }
+
+    /// A line that was read to its end and lacks what every line of the format has.
+    pub fn without(line: &[u8], expected: Expected) -> Mismatch {
+        Mismatch {
+            at: u32::try_from(line.len()).unwrap_or(u32::MAX),
+            expected,
         }
     }
 }

@@ -30,32 +30,8 @@ pub struct Environment {
 /// Evaluates the rules of one format, for one worker.
 #[derive(Debug)]
 pub struct Evaluator {
-    rules: Arc<Rules>,
-    state: State,
-}
-
-/// A client walk, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Walk {
-    /// What each list of hops held, the peer last; `None` when absent.
-    pub sources: Vec<Option<Vec<u8>>>,
-    /// The field of the header that named the client, when one was believed.
-    pub told_by: Option<&'static str>,
-    /// The client; `None` when it is not known.
-    pub answer: Option<IpAddr>,
-}
-
-/// What became of a record in one group of rules, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Rule set.
-    pub rules: String,
-    /// Metrics the group feeds.
-    pub metrics: Vec<usize>,
-    /// The first matcher that failed and the value it saw; `None` when the record counts.
-    pub failed: Option<(String, Vec<u8>)>,
-    /// The record is a near miss.
-    pub near: bool,
+    pub(super) rules: Arc<Rules>,
+    pub(super) state: State,
 }
 
 impl Evaluator {
@@ -119,78 +95,12 @@ impl Evaluator {
         }
     }
 
-    /// What each group of rules makes of a record.
-    pub fn verdicts(&mut self, bytes: &[u8], spans: &[Span]) -> Vec<Verdict> {
-        let state = &mut self.state;
-        let line = state.begin(bytes, spans, &self.rules);
-        let mut verdicts = Vec::new();
-        for group in &line.rules.groups {
-            let failed = state.first_failing(line, &group.matchers).map(|matcher| {
-                let value = state.value(line, matcher.variable);
-                (matcher.text.clone(), state.text(line, value).to_vec())
-            });
-            let near = failed.is_some()
-                && group
-                    .near
-                    .iter()
-                    .any(|near| state.first_failing(line, &near.matchers).is_none());
-            let metrics = group.tallies.iter().map(|tally| tally.metric).collect();
-            verdicts.push(Verdict {
-                rules: group.rules.clone(),
-                metrics,
-                failed,
-                near,
-            });
-        }
-        verdicts
-    }
-
     /// Whether any group of rules takes the record.
     pub fn matches(&mut self, bytes: &[u8], spans: &[Span]) -> bool {
         let state = &mut self.state;
         let line = state.begin(bytes, spans, &self.rules);
         let mut groups = line.rules.groups.iter();
         groups.any(|group| state.first_failing(line, &group.matchers).is_none())
-    }
-
-    /// The values of the fields that [`Rules::fields`] was asked for; `None` when absent.
-    pub fn fields(&mut self, bytes: &[u8], spans: &[Span]) -> Vec<Option<Vec<u8>>> {
-        let state = &mut self.state;
-        let line = state.begin(bytes, spans, &self.rules);
-        let values = line.rules.labelling.iter().map(|labelling| {
-            let value = state.value(line, labelling.variable);
-            Some(state.text(line, value).to_vec()).filter(|text| !text.is_empty())
-        });
-        values.collect()
-    }
-
-    /// The sources of each client walk and the answer, for people.
-    pub fn clients(&mut self, bytes: &[u8], spans: &[Span]) -> Vec<Walk> {
-        let state = &mut self.state;
-        let line = state.begin(bytes, spans, &self.rules);
-        let mut found = Vec::new();
-        for (id, variable) in line.rules.variables.iter().enumerate() {
-            let Variable::Client(sources) = variable else {
-                continue;
-            };
-            let mut hops = Vec::new();
-            for source in &sources.lists {
-                let value = state.value(line, *source);
-                let text = state.text(line, value).to_vec();
-                hops.push((!text.is_empty()).then_some(text));
-            }
-            let told = state.told(line, sources);
-            let answer = match state.value(line, id) {
-                Value::Address(id) => state.addresses.get(id as usize).copied(),
-                _ => None,
-            };
-            found.push(Walk {
-                sources: hops,
-                told_by: told.map(|(header, _)| header.field()),
-                answer,
-            });
-        }
-        found
     }
 
     /// The rules being evaluated.
@@ -200,7 +110,12 @@ impl Evaluator {
 }
 
 impl State {
-    fn begin<'l>(&mut self, bytes: &'l [u8], spans: &'l [Span], rules: &'l Rules) -> Line<'l> {
+    pub(super) fn begin<'l>(
+        &mut self,
+        bytes: &'l [u8],
+        spans: &'l [Span],
+        rules: &'l Rules,
+    ) -> Line<'l> {
         self.line_number = self.line_number.wrapping_add(1);
         if self.line_number == 0 {
             self.forget_stamps();
@@ -223,7 +138,7 @@ impl State {
     }
 
     #[inline]
-    fn first_failing<'m>(
+    pub(super) fn first_failing<'m>(
         &mut self,
         line: Line<'_>,
         matchers: &'m [Matcher],
@@ -260,7 +175,7 @@ impl State {
     /// Adds what one record is worth; `None` when its value is no usable number. An absent value
     /// adds 0 to a sum (Apache writes `-` for 0 bytes) and nothing to a gauge or histogram.
     #[inline]
-    fn add(
+    pub(super) fn add(
         &mut self,
         line: Line<'_>,
         amount: &Amount,
@@ -480,7 +395,7 @@ fn add_to(cell: &mut [u64], at: usize, value: Decimal) {
     }
 }
 
-fn or_unknown(text: &[u8]) -> &[u8] {
+pub(super) fn or_unknown(text: &[u8]) -> &[u8] {
     if text.is_empty() { b"unknown" } else { text }
 }
 

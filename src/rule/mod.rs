@@ -7,6 +7,7 @@
 //!
 //! What it does not do: read lines (`parse`), keep counts (`metrics`), know minutes.
 
+mod account;
 mod addresses;
 mod compile;
 mod digest;
@@ -25,8 +26,9 @@ mod vars;
 
 use std::sync::Arc;
 
+pub use account::{Listener, Verdict, Walk};
 pub use digest::digest;
-pub use evaluate::{Environment, Evaluator, Verdict, Walk};
+pub use evaluate::{Environment, Evaluator};
 pub use register::{RuleSource, SERIES_LIMIT, register};
 pub use value::Moment;
 pub use vars::Vars;

@@ -1,5 +1,7 @@
 //! What becomes of a line, which lines are behind a series, and what parsers there are.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::program::{Folder, foreign, own, replay, run, run_with, total};
@@ -37,10 +39,35 @@ fn explain_json_is_an_object_a_line() {
         panic!("{read:?}");
     };
     for object in &read {
-        for key in ["parser", "ok", "error", "time", "fields", "counts"] {
+        for key in [
+            "parser", "ok", "error", "time", "fields", "counts", "rules", "client", "geo",
+        ] {
             assert!(object.get(key).is_some(), "{key}: {object}");
         }
     }
+    let group = |metric: &str| {
+        let groups = beacon["rules"].as_array().unwrap();
+        let fed = |group: &&serde_json::Value| group["metrics"][0] == metric;
+        groups.iter().find(fed).unwrap().clone()
+    };
+    let counted = group("cdn_failure_beacons_total");
+    assert_eq!(
+        (&counted["rules"], &counted["verdict"], &counted["failed"]),
+        (&json!("beacon"), &json!("counts"), &json!(null))
+    );
+    let other = group("cdn_origin_requests_total");
+    assert_eq!(
+        (&other["verdict"], &other["failed"], &other["value"]),
+        (
+            &json!("no"),
+            &json!("path!=\"$beacon_path\""),
+            &json!("/status/images/beacon.gif")
+        )
+    );
+    assert_eq!(
+        beacon["client"],
+        json!({"answer": "203.0.113.77", "steps": [{"hop": "203.0.113.77", "verdict": "client"}], "told_by": null, "in_range_of": null})
+    );
     assert_eq!(
         (&beacon["parser"], &beacon["ok"], &beacon["error"]),
         (&json!("nginx-cdn"), &json!(true), &json!(null))
@@ -82,8 +109,9 @@ fn a_line_that_no_parser_reads_shows_how_far_each_got() {
     for part in [
         "nginx-combined: not read, at byte",
         "expected a time such as",
-        "caddy: not read",
-        "^",
+        "not from its first byte on: ",
+        ", caddy",
+        "    203.0.113.x - - [31/Oct/2013 07:06:42] nothing\n                     ^^^^^^^^^^^\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -129,6 +157,23 @@ fn the_client_is_found_from_the_right_through_trusted_proxies() {
 }
 
 #[test]
+fn a_client_in_the_ranges_of_a_provider_is_warned_of() {
+    let folder = Folder::new();
+    let file = folder.file("edges.txt", "203.0.113.0/24\n");
+    let ranges = format!("--provider-ranges=fastly={file}");
+    let text = run(&["explain", "-p", "nginx-cdn", BEACON, &ranges])
+        .exits(0)
+        .text();
+    assert!(
+        text.contains("warning: this is an address of fastly's"),
+        "{text}"
+    );
+    let json = run(&["explain", "--json", "-p", "nginx-cdn", BEACON, &ranges]).exits(0);
+    let read = json.json_lines();
+    assert_eq!(read[0]["client"]["in_range_of"], "fastly", "{}", read[0]);
+}
+
+#[test]
 fn trusted_proxies_may_be_files() {
     let folder = Folder::new();
     let file = folder.file("cdn.txt", "# ranges\n203.0.113.0/24\n2001:db8::/32\n");
@@ -138,6 +183,116 @@ fn trusted_proxies_may_be_files() {
         .exits(0)
         .text();
     assert!(text.contains("client 198.51.100.x"), "{text}");
+}
+
+#[test]
+fn a_long_line_is_shown_around_the_fault() {
+    let start = "x".repeat(500);
+    let line = format!("203.0.113.9 - {start} [nonsense] {start}");
+    let text = run(&["explain", "-p", "nginx-combined", &line])
+        .exits(1)
+        .text();
+    let [said, shown, marks] = text.lines().collect::<Vec<_>>()[..] else {
+        panic!("{text}");
+    };
+    assert!(
+        said.starts_with("nginx-combined: not read, at byte "),
+        "{said}"
+    );
+    assert!(
+        shown.chars().count() < 160 && shown.contains('…'),
+        "{shown}"
+    );
+    let column = |text: &str, what| text.chars().position(|c| c == what);
+    let marked = column(marks, '^').unwrap();
+    assert!(shown.chars().nth(marked) == Some('n'), "{text}");
+    assert_eq!(marks.matches('^').count(), "nonsense".len(), "{text}");
+}
+
+#[test]
+fn a_required_field_that_is_missing_is_named() {
+    let text = run(&["explain", "-p", "caddy", "{\"ts\":1383203202}"])
+        .exits(1)
+        .text();
+    assert_eq!(text, "caddy: not read, no `status` at `status`\n");
+}
+
+#[test]
+fn columns_and_headers_are_learnt_as_they_come() {
+    let log = "#Fields: date time c-ip sc-status x-own\n2013-10-31 07:06:42 203.0.113.9 200 one\n\
+        #Fields: date time x-other sc-status\n2013-10-31 07:06:43 two 404\n";
+    let read = run_with(
+        &["explain", "--json", "-p", "cloudfront-standard"],
+        log.as_bytes(),
+    )
+    .exits(0)
+    .json_lines();
+    assert_eq!(read.len(), 4, "{read:?}");
+    assert_eq!(read[0]["error"], "it is a directive");
+    assert_eq!(read[1]["fields"]["x_own"], "one", "{}", read[1]);
+    assert_eq!(read[3]["fields"]["x_other"], "two", "{}", read[3]);
+    let header = |name: &str| {
+        format!(
+            "{{\"ts\":1383203202,\"status\":200,\"request\":{{\"method\":\"GET\",\"uri\":\"/\",\"headers\":{{\"{name}\":[\"v\"]}}}}}}\n"
+        )
+    };
+    let lines = ["A", "B", "A"].map(header).concat();
+    let read = run_with(&["explain", "--json", "-p", "caddy"], lines.as_bytes());
+    let read = read.exits(0).json_lines();
+    let has = |line: usize, name: &str| read[line]["fields"][name] == "v";
+    assert!(
+        has(0, "http_a") && has(1, "http_b") && has(2, "http_a"),
+        "{read:?}"
+    );
+    assert!(!has(1, "http_a") && !has(2, "http_b"), "{read:?}");
+}
+
+/// What is explained line by line is what a replay counts in all.
+#[test]
+fn explained_series_add_up_to_a_replay() {
+    for (log, parser) in [
+        ("origin-incident.log.gz", "nginx-cdn"),
+        ("captured-apache.log", "apache-combined"),
+    ] {
+        let path = own(log);
+        let document = replay(&[path.to_str().unwrap(), "-p", parser]);
+        let mut text = Vec::new();
+        let bytes = std::fs::read(&path).unwrap();
+        match log.ends_with(".gz") {
+            true => {
+                let mut gz = flate2::read::MultiGzDecoder::new(&bytes[..]);
+                std::io::Read::read_to_end(&mut gz, &mut text)
+                    .map(drop)
+                    .unwrap();
+            }
+            false => text = bytes,
+        }
+        let read = run_with(&["explain", "--json", "-p", parser], &text).json_lines();
+        let mut totals: BTreeMap<String, u64> = BTreeMap::new();
+        for line in &read {
+            for (series, amount) in line["counts"].as_object().unwrap() {
+                if series.contains("_total") && !series.contains("bytes") {
+                    *totals.entry(series.clone()).or_default() += amount.as_u64().unwrap();
+                }
+            }
+        }
+        for series in document["series"].as_array().unwrap() {
+            let metric = series["metric"].as_str().unwrap();
+            if !metric.contains("_total") || metric.contains("bytes") {
+                continue;
+            }
+            let labels = series["labels"].as_object().unwrap();
+            let found = totals.iter().filter(|(name, _)| {
+                name.split('{').next() == Some(metric)
+                    && labels
+                        .iter()
+                        .all(|(label, value)| name.contains(&format!("{label}={value}")))
+            });
+            let found: u64 = found.map(|(_, n)| n).sum();
+            assert_eq!(series["total"], found, "{log} {series}");
+        }
+        assert!(!totals.is_empty());
+    }
 }
 
 /// Lines that `grep` finds in the shipped incident.

@@ -17,6 +17,7 @@ mod beacons;
 mod captured;
 mod carbon;
 mod daemon;
+mod detection;
 mod diagnostics;
 mod envelopes;
 mod error_logs;

@@ -11,7 +11,6 @@ use super::sample::Sample;
 use crate::commands::Failure;
 use crate::commands::detect::{self, SAMPLE_BYTES};
 use crate::commands::engine::{Compiled, Engine, Selection};
-use crate::commands::examples::single;
 use crate::commands::inputs::expanded;
 use crate::commands::replay::merge::Survey;
 use crate::commands::replay::runs::Runs;
@@ -20,6 +19,28 @@ use crate::diagnostic::{Place, Untrusted};
 use crate::metrics::run::Merge;
 use crate::metrics::{Decimal, Metric};
 use crate::parse::Format;
+use crate::pipeline::{Counter, Pipeline, TimeRange, Windows};
+
+/// Any second, all in one window.
+#[derive(Clone, Copy, Debug)]
+struct OneWindow;
+
+impl Windows for OneWindow {
+    fn start(&mut self, _: i64) -> i64 {
+        0
+    }
+}
+
+/// Every time.
+const ALWAYS: TimeRange = TimeRange::asked(i64::MIN, i64::MAX);
+
+/// A pipeline of one format.
+fn single(engine: &Engine, compiled: &Compiled) -> Pipeline<OneWindow> {
+    let evaluator = compiled.evaluator(&engine.trusted, &engine.geo);
+    let reader = compiled.format.reader(&compiled.rules.wanted, &engine.zone);
+    let counter = Counter::new(reader, evaluator);
+    Pipeline::new(vec![counter], ALWAYS, OneWindow, None)
+}
 
 /// A log's name and its first lines.
 pub(super) struct Log {

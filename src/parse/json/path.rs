@@ -5,7 +5,11 @@
 //!
 //! It reads no JSON: `JsonLayout` does, also for a template's list of what a line has.
 
+use std::fmt::{self, Display, Formatter};
+
+#[cfg(test)]
 use super::{JsonLayout, all_keys};
+#[cfg(test)]
 use crate::record::Span;
 
 /// One step from a value into a value it holds.
@@ -52,6 +56,23 @@ impl JsonPath {
             None => Ok(step.into_step()),
         });
         Ok(JsonPath(steps.collect::<Result<_, _>>()?))
+    }
+}
+
+impl Display for JsonPath {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        for (number, step) in self.0.iter().enumerate() {
+            if number > 0 {
+                out.write_str(".")?;
+            }
+            match step {
+                Step::Index(index) => write!(out, "{index}")?,
+                Step::Key(key) | Step::HeaderKey(key) => {
+                    out.write_str(&String::from_utf8_lossy(key))?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -113,6 +134,7 @@ impl JsonTemplate {
     /// them, in the order of the line, each once, and their values as [`JsonLayout::read`] gives
     /// them. For people: its cost grows with the square of the line. Nothing from a line that is no
     /// JSON object.
+    #[cfg(test)]
     pub(in crate::parse) fn expand(&self, line: &[u8]) -> Vec<(String, Span)> {
         let mut found: Vec<(String, Span)> = Vec::new();
         if JsonLayout::compile(&[]).read(line, &mut []).is_err() {
@@ -134,7 +156,8 @@ impl JsonTemplate {
         found
     }
 
-    fn name_in(&self, key: &[u8]) -> Option<String> {
+    /// The member that a key names, wherever in a line it stands.
+    pub(in crate::parse) fn name_in(&self, key: &[u8]) -> Option<String> {
         let name = key
             .strip_prefix(&*self.prefix)?
             .strip_suffix(&*self.suffix)?;
@@ -214,7 +237,7 @@ pub(super) fn index_key(index: usize) -> Vec<u8> {
 }
 
 /// A header's name as fields are called: `X-Cdn-Provider` becomes `x_cdn_provider`.
-pub(super) fn header_name(key: &[u8]) -> Vec<u8> {
+pub(in crate::parse) fn header_name(key: &[u8]) -> Vec<u8> {
     key.iter().copied().map(header_byte).collect()
 }
 

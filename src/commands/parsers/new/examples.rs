@@ -92,7 +92,7 @@ fn examples(
     lines: &[&[u8]],
     anonymous: &mut Anonymous,
 ) -> Vec<Example> {
-    let mut fields = FieldReader::new(format, &engine.zone, &[]);
+    let mut fields = FieldReader::new(format, &engine.zone, &[], &[]);
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut found = Vec::new();
     let longest = lines
@@ -105,7 +105,7 @@ fn examples(
         if line.starts_with(b"#Fields:") {
             header = Some(*line);
         }
-        let Ok(read) = fields.read(line) else {
+        let Ok(read) = fields.read_either(line, None) else {
             continue;
         };
         let value = |name: &str| read.fields.get(name).map_or("", String::as_str);
@@ -156,15 +156,15 @@ fn example(
     reader.read(line, &mut spans).ok()?;
     let secret = spans.get(..secret.len()).unwrap_or_default();
     let shown = String::from_utf8(anonymous.line(line, secret)).ok()?;
-    let mut fields = FieldReader::new(format, &engine.zone, &[]);
+    let mut fields = FieldReader::new(format, &engine.zone, &[], &[]);
     let mut whole = String::new();
     if let Some(header) = header {
         let header = std::str::from_utf8(header).ok()?;
         // A directive alone gives no fields.
-        fields.read(header.as_bytes()).err()?;
+        fields.read_either(header.as_bytes(), None).err()?;
         whole.push_str(&format!("{header}\n"));
     }
-    let read = fields.read(shown.as_bytes()).ok()?;
+    let read = fields.read_either(shown.as_bytes(), None).ok()?;
     let mut pairs = vec![("time".to_owned(), read.time.to_string())];
     let times = [
         "time",
