@@ -55,9 +55,9 @@ fn explain_json_is_an_object_a_line() {
         (&counted["rules"], &counted["verdict"], &counted["failed"]),
         (&json!("beacon"), &json!("counts"), &json!(null))
     );
-    let other = group("cdn_origin_requests_total");
+    let origin = group("cdn_origin_requests_total");
     assert_eq!(
-        (&other["verdict"], &other["failed"], &other["value"]),
+        (&origin["verdict"], &origin["failed"], &origin["value"]),
         (
             &json!("no"),
             &json!("path!=\"$beacon_path\""),
