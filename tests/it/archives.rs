@@ -130,7 +130,10 @@ fn a_pattern_without_files_is_an_error() {
 fn a_file_that_is_no_access_log_is_left_out_of_a_folder_and_refused_by_name() {
     let folder = Folder::new();
     folder.file("access.log", log(100, 5, 1));
-    let errors = folder.file("error.log", "2013/10/31 07:06:42 [error] 1#1: oops\n");
+    let errors = folder.file(
+        "mail.log",
+        "Oct 31 07:06:42 mx postfix/smtpd[7]: connect from unknown\n",
+    );
     let document = replay(&[folder.path("")]);
     let inputs = document["inputs"].as_array().unwrap();
     assert_eq!(inputs.len(), 2);
@@ -140,14 +143,17 @@ fn a_file_that_is_no_access_log_is_left_out_of_a_folder_and_refused_by_name() {
         (&Value::Null, &Value::from(0))
     );
     assert!(
-        document["notices"].to_string().contains("error.log"),
+        document["notices"].to_string().contains("mail.log"),
         "{}",
         document["notices"]
     );
-    refuses(&errors, &["error.log", "no parser reads"]);
+    refuses(&errors, &["mail.log", "no parser reads"]);
     let only = Folder::new();
-    only.file("error.log", "2013/10/31 07:06:42 [error] 1#1: oops\n");
-    refuses(&only.path(""), &["error.log", "no parser reads"]);
+    only.file(
+        "mail.log",
+        "Oct 31 07:06:42 mx postfix/smtpd[7]: connect from unknown\n",
+    );
+    refuses(&only.path(""), &["mail.log", "no parser reads"]);
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod json_formats;
 mod laws;
 mod oracles;
 mod outputs;
+mod peers;
 mod program;
 mod providers;
 mod query_strings;
