@@ -49,6 +49,7 @@ fn write_layout(out: &mut String, layout: &LayoutDefinition) -> Written {
             match dialect {
                 Dialect::Nginx(NginxEscape::Json) => writeln!(out, "escape = \"json\""),
                 Dialect::Nginx(NginxEscape::None) => writeln!(out, "escape = \"none\""),
+                Dialect::Nginx(NginxEscape::Quote) => writeln!(out, "escape = \"quote\""),
                 _ => Ok(()),
             }
         }

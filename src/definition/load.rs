@@ -30,6 +30,13 @@ const COLUMN_ESCAPES: [(&str, ColumnEscape); 5] = [
     ("backslash", ColumnEscape::Backslash),
     ("none", ColumnEscape::None),
 ];
+/// The words of the key `escape` beside `nginx`: nginx's own, and what others write.
+const SERVER_ESCAPES: [(&str, NginxEscape); 4] = [
+    NGINX_ESCAPES[0],
+    NGINX_ESCAPES[1],
+    NGINX_ESCAPES[2],
+    ("quote", NginxEscape::Quote),
+];
 /// Keys of `[format]` that stand for a layout or a part of one.
 const LAYOUTS: [&str; 12] = [
     "nginx",
@@ -252,7 +259,7 @@ fn nginx(
     escape: Option<Item<'_>>,
     reader: &mut Reader<'_>,
 ) -> Option<LayoutDefinition> {
-    let key = escape.and_then(|item| item.word(reader, "escape", &NGINX_ESCAPES));
+    let key = escape.and_then(|item| item.word(reader, "escape", &SERVER_ESCAPES));
     let (text, pasted) = reported(pasted::nginx(text), reader)?;
     if let (Some(key), Some(pasted)) = (&key, &pasted) {
         let error = key.place.error("`escape` is given twice", "");

@@ -154,6 +154,8 @@ pub enum NginxEscape {
     Json,
     /// Nothing is escaped.
     None,
+    /// A backslash before a quote and before nothing else: not nginx but Traefik.
+    Quote,
 }
 
 /// How a log of columns escapes values.

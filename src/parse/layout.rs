@@ -1551,6 +1551,21 @@ mod tests {
     }
 
     #[test]
+    fn a_status_that_a_client_wrote_beside_the_servers_is_not_taken() {
+        let text = "[$time_local] \"$request\" $status \"$http_user_agent\" $request_time";
+        let none = format(Dialect::NginxNone, text);
+        let time = "[22/Nov/2026:10:38:47 +0000]";
+        let agent = format!(r#"{time} "GET / HTTP/1.1" 503 "x" 0.001" 200 "y" 0.002"#);
+        assert!(read(&none, agent.as_bytes()).is_none_or(|(how, ..)| how == Reading::Partial));
+        let request = format!(r#"{time} "GET /?" 200 "a" 503 "b" 0.001"#);
+        assert!(read(&none, request.as_bytes()).is_none_or(|(how, ..)| how == Reading::Partial));
+        let quotes = format!(r#"{time} "GET /?q="x" HTTP/1.1" 503 "a " b " c" 0.001"#);
+        assert_eq!(read(&none, quotes.as_bytes()).unwrap().0, Reading::Exact);
+        assert_eq!(field(&none, &quotes, "status"), "503");
+        assert_eq!(field(&none, &quotes, "http_user_agent"), r#"a " b " c"#);
+    }
+
+    #[test]
     fn absent_values_are_empty_where_nginx_writes_nothing_for_them() {
         let text = "$remote_addr $msec $request_method $server_protocol $remote_port $upstream_status $upstream_response_time|$status";
         let json = format(Dialect::NginxJson, text);

@@ -13,13 +13,14 @@ use crate::definition::NginxEscape;
 use crate::record::Escape;
 
 /// Understands the text of a `log_format`. Errors carry the byte range inside the text.
-pub(super) fn format(text: &str, escape: NginxEscape) -> Result<ServerFormat, FormatError> {
-    let (quoting, escape) = match escape {
+pub(super) fn format(text: &str, written: NginxEscape) -> Result<ServerFormat, FormatError> {
+    let (quoting, escape) = match written {
         NginxEscape::Default => (Quoting::Never, Escape::Nginx),
         NginxEscape::Json => (Quoting::Backslash, Escape::Json),
-        NginxEscape::None => (Quoting::Unescaped, Escape::None),
+        NginxEscape::None | NginxEscape::Quote => (Quoting::Unescaped, Escape::None),
     };
     let absent_is_empty = escape != Escape::Nginx;
+    let is_open = quoting == Quoting::Unescaped;
     let mut format = ServerFormat::new(quoting, escape);
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -37,9 +38,13 @@ pub(super) fn format(text: &str, escape: NginxEscape) -> Result<ServerFormat, Fo
                 Shape::Number | Shape::Token if absent_is_empty && !is_always_there(name) => {
                     Shape::Text
                 }
+                Shape::Text | Shape::List if is_open && is_clients(name) => Shape::Open,
                 shape => shape,
             },
         );
+        if written == NginxEscape::Quote && name != "request" {
+            format.escapes.push((name.to_owned(), Escape::Quote));
+        }
         rest = tail;
     }
     format.literal(rest.as_bytes());
@@ -66,6 +71,8 @@ fn shape(name: &str) -> Shape {
         | "request_length"
         | "connection"
         | "connection_requests"
+        // Traefik's.
+        | "request_count"
         | "remote_port"
         | "server_port"
         | "pid" => Shape::Number,
@@ -86,6 +93,24 @@ fn shape(name: &str) -> Shape {
     }
 }
 
+/// Variables that hold what a client sent: where nothing is escaped, anything may stand in them.
+fn is_clients(name: &str) -> bool {
+    let families = ["http_", "cookie_", "arg_", "sent_http_"];
+    let own = matches!(
+        name,
+        "request"
+            | "request_uri"
+            | "uri"
+            | "document_uri"
+            | "args"
+            | "query_string"
+            | "remote_user"
+            | "request_body"
+            | "proxy_add_x_forwarded_for"
+    );
+    own || families.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Variables that have a value for every request, also for bytes that are none.
 fn is_always_there(name: &str) -> bool {
     matches!(
@@ -100,6 +125,7 @@ fn is_always_there(name: &str) -> bool {
             | "msec"
             | "connection"
             | "connection_requests"
+            | "request_count"
             | "pid"
             | "pipe"
             | "scheme"

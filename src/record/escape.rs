@@ -41,6 +41,8 @@ pub enum Escape {
     HaproxyEscaped,
     /// A backslash before `"`, `\` and `]`: HAProxy's `%{+E}[…]`.
     Backslash,
+    /// A backslash before `"` and before nothing else, not even a backslash: Traefik.
+    Quote,
 }
 
 impl Escape {
@@ -77,6 +79,7 @@ impl Escape {
             Escape::Haproxy => may_be_hash(byte),
             Escape::HaproxyEscaped => may_be_hash(byte) || matches!(byte, b'\\' | b']'),
             Escape::Backslash => matches!(byte, b'"' | b'\\' | b']'),
+            Escape::Quote => byte == b'"',
             Escape::Json | Escape::Percent | Escape::PercentTwice | Escape::PlusPercent => true,
             Escape::Plus => byte == b' ',
             Escape::EncodedPercent => byte == b'%',
@@ -98,7 +101,7 @@ impl Escape {
             Escape::PlusPercent => memchr2(b'%', b'+', raw),
             Escape::Haproxy => super::find_near(b'#', raw),
             Escape::HaproxyEscaped => memchr2(b'#', b'\\', raw),
-            Escape::Backslash => super::find_near(b'\\', raw),
+            Escape::Backslash | Escape::Quote => super::find_near(b'\\', raw),
         }
     }
 
@@ -119,6 +122,7 @@ impl Escape {
             Escape::Haproxy => hash_escape(special),
             Escape::HaproxyEscaped => hash_escape(special).or_else(|| backslash_escape(special)),
             Escape::Backslash => backslash_escape(special),
+            Escape::Quote => special.strip_prefix(b"\\\"").map(|rest| (b'"', rest)),
             Escape::None | Escape::Json => None,
         };
         match decoded.or_else(|| special.split_first().map(|(byte, rest)| (*byte, rest))) {
@@ -340,7 +344,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [Escape; 13] = [
+    const ALL: [Escape; 14] = [
         Escape::None,
         Escape::Nginx,
         Escape::Apache,
@@ -354,6 +358,7 @@ mod tests {
         Escape::Haproxy,
         Escape::HaproxyEscaped,
         Escape::Backslash,
+        Escape::Quote,
     ];
 
     fn decode(escape: Escape, raw: &[u8]) -> Vec<u8> {
@@ -540,6 +545,9 @@ mod tests {
             Escape::Haproxy => naive_hash(raw),
             Escape::Backslash => naive_backslash_only(raw, false),
             Escape::HaproxyEscaped => naive_backslash_only(raw, true),
+            Escape::Quote => String::from_utf8_lossy(raw)
+                .replace("\\\"", "\"")
+                .into_bytes(),
             Escape::Json => unreachable!("compared with serde_json"),
         }
     }
