@@ -37,9 +37,10 @@ pub(super) struct Fit {
 /// A line of the sample without its envelope, and with it where a format may read that.
 type Sampled<'s> = (Cow<'s, [u8]>, Option<&'s [u8]>);
 
-/// All candidates, best first. Candidates must be in the documented order.
-pub(super) fn rank(candidates: &[Format], sample: &[u8]) -> Vec<Fit> {
-    let lines = lines(sample);
+/// All candidates, best first, by the beginning of a log's text. Candidates must be in the documented
+/// order.
+pub(super) fn rank(candidates: &[Format], text: &[u8]) -> Vec<Fit> {
+    let lines = lines(beginning(text));
     let mut fits: Vec<Fit> = candidates
         .iter()
         .enumerate()
@@ -47,6 +48,14 @@ pub(super) fn rank(candidates: &[Format], sample: &[u8]) -> Vec<Fit> {
         .collect();
     fits.sort_by_key(|fit| (std::cmp::Reverse(fit.score), fit.candidate));
     fits
+}
+
+/// The whole lines of the bytes that are looked at; a text that is shorter may end without a line feed.
+fn beginning(text: &[u8]) -> &[u8] {
+    match text.get(..SAMPLE_BYTES) {
+        Some(start) => memchr::memrchr(b'\n', start).map_or(start, |lf| start.split_at(lf).0),
+        None => text,
+    }
 }
 
 /// The lines that say something, out of their envelopes.
@@ -160,4 +169,18 @@ fn fit(number: usize, format: &Format, lines: &[Sampled<'_>]) -> Fit {
         fit.lines += 1;
     }
     fit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_cut_by_the_sample_is_not_looked_at() {
+        let text = [vec![b'a'; 5], vec![b'\n'], vec![b'b'; SAMPLE_BYTES]].concat();
+        assert_eq!(beginning(&text), b"aaaaa");
+        assert_eq!(beginning(b"a\nb"), b"a\nb");
+        let one = vec![b'a'; SAMPLE_BYTES + 1];
+        assert_eq!(beginning(&one).len(), SAMPLE_BYTES);
+    }
 }

@@ -156,6 +156,14 @@ impl Engine {
         Format::compile(&entry.definition)
     }
 
+    /// The formats that take part in detection, in the documented order.
+    pub(super) fn candidates(&self) -> Result<Vec<Format>, Vec<Diagnostic>> {
+        let order = self.catalog.detection_order().into_iter();
+        order
+            .map(|entry| Format::compile(&entry.definition))
+            .collect()
+    }
+
     /// The rule sets that count a format's records: its own or those asked for, and those that
     /// define a metric asked for.
     pub(super) fn rule_sets(

@@ -79,7 +79,7 @@ pub(super) fn choose(
 ) -> Result<Chosen, Failure> {
     let named = wanted.named;
     let candidates = if named.is_empty() {
-        candidates(engine)?
+        engine.candidates()?
     } else {
         Vec::new()
     };
@@ -166,7 +166,7 @@ pub(super) fn parser_of(
     engine: &Engine,
     paths: &[OsString],
 ) -> Result<Option<String>, Vec<Diagnostic>> {
-    let candidates = candidates(engine)?;
+    let candidates = engine.candidates()?;
     for input in paths
         .iter()
         .flat_map(|path| expand(std::slice::from_ref(path)))
@@ -183,16 +183,6 @@ pub(super) fn parser_of(
         }
     }
     Ok(None)
-}
-
-/// The formats that take part in detection, in the documented order.
-fn candidates(engine: &Engine) -> Result<Vec<Format>, Vec<Diagnostic>> {
-    let order = engine.catalog.detection_order();
-    let mut formats = Vec::new();
-    for entry in order {
-        formats.push(Format::compile(&entry.definition)?);
-    }
-    Ok(formats)
 }
 
 /// The beginning of an input's text. An error after it shows when the input is read.
@@ -223,12 +213,7 @@ fn detected(
     input: &Input,
     parsers: &mut Vec<String>,
 ) -> Result<Detected, String> {
-    let whole = if head.len() < SAMPLE_BYTES {
-        head.len()
-    } else {
-        memchr::memrchr(b'\n', head).map_or(head.len(), |lf| lf + 1)
-    };
-    let fits = detect::rank(candidates, head.get(..whole).unwrap_or_default());
+    let fits = detect::rank(candidates, head);
     let Some(best) = fits.first().filter(|fit| fit.read > 0) else {
         let lines = fits.iter().map(|fit| fit.lines).max().unwrap_or_default();
         return if lines == 0 {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::sample::Sample;
 use crate::commands::Failure;
-use crate::commands::detect::{self, SAMPLE_BYTES};
+use crate::commands::detect;
 use crate::commands::engine::{Compiled, Engine, Selection};
 use crate::commands::inputs::expanded;
 use crate::commands::replay::merge::Survey;
@@ -127,9 +127,9 @@ impl Side {
         if self.format.is_some() {
             return self.format.clone();
         }
-        let text = &log.sample.text;
-        let head = text.get(..text.len().min(SAMPLE_BYTES)).unwrap_or_default();
-        let best = detect::rank(candidates, head).into_iter().next()?;
+        let best = detect::rank(candidates, &log.sample.text)
+            .into_iter()
+            .next()?;
         let best = Some(best).filter(|fit| fit.read > 0)?;
         Some(candidates.get(best.candidate)?.name.clone())
     }
@@ -149,10 +149,7 @@ impl Side {
 /// # Errors
 /// Mistakes in formats and rules.
 pub(super) fn count(engine: &Engine, side: &Side, logs: &[Log]) -> Result<Counted, Failure> {
-    let mut candidates = Vec::new();
-    for entry in engine.catalog.detection_order() {
-        candidates.push(Format::compile(&entry.definition)?);
-    }
+    let candidates = engine.candidates()?;
     let parsers: Vec<Option<String>> = logs
         .iter()
         .map(|log| side.parser(&candidates, log))

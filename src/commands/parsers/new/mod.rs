@@ -130,10 +130,7 @@ fn name(args: &NewArgs, engine: &Engine) -> String {
 
 /// The known format that reads the log best.
 fn known(engine: &Engine, text: &[u8]) -> Result<Option<(String, Fit)>, Failure> {
-    let mut formats = Vec::new();
-    for entry in engine.catalog.detection_order() {
-        formats.push(Format::compile(&entry.definition)?);
-    }
+    let formats = engine.candidates()?;
     let best = detect::rank(&formats, text).into_iter().next();
     Ok(best.and_then(|fit| Some((formats.get(fit.candidate)?.name.clone(), fit))))
 }
