@@ -5,6 +5,7 @@
 
 use std::fmt::{Display, Write};
 
+use super::quoted::{key, string};
 use super::{
     At, ColumnEscape, ColumnsDefinition, Dialect, FormatDefinition, LayoutDefinition, NginxEscape,
     Unit,
@@ -227,40 +228,4 @@ fn pairs<T>(pairs: &[(At<String>, At<T>)], show: impl Fn(&T) -> String) -> Strin
     } else {
         format!(" {} ", shown.join(", "))
     }
-}
-
-fn key(name: &str) -> String {
-    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if !name.is_empty() && name.bytes().all(is_bare) {
-        name.to_owned()
-    } else {
-        string(name)
-    }
-}
-
-/// A TOML string: without escapes where that is possible.
-fn string(text: &str) -> String {
-    if !text
-        .chars()
-        .any(|letter| letter == '\'' || letter.is_control())
-    {
-        let quote = if text.contains(['"', '\\']) {
-            '\''
-        } else {
-            '"'
-        };
-        return format!("{quote}{text}{quote}");
-    }
-    let mut out = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            _ if letter.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(letter))),
-            _ => out.push(letter),
-        }
-    }
-    out.push('"');
-    out
 }

@@ -12,6 +12,7 @@ mod haproxy;
 mod load;
 mod load_rules;
 mod pasted;
+pub(crate) mod quoted;
 pub(crate) mod toml_text;
 mod written;
 

@@ -9,6 +9,7 @@ mod place;
 mod render;
 mod similar;
 
+pub(crate) use escape::is_printable;
 pub use escape::{Shortened, Untrusted};
 pub use place::{Piece, Place, SourceText};
 pub use render::render;

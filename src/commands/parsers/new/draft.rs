@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::definition::quoted::{key, string};
+
 /// The layout of a draft.
 #[derive(Clone, Debug)]
 pub(super) enum Format {
@@ -146,56 +148,4 @@ impl Draft {
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text)
         .expect("writing to a `String` does not fail");
-}
-
-fn key(name: &str) -> String {
-    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if !name.is_empty() && name.bytes().all(is_bare) {
-        name.to_owned()
-    } else {
-        string(name)
-    }
-}
-
-/// A TOML string in which every letter can be seen: what comes from a log may hold control and
-/// direction-changing characters, and the file is printed.
-pub(super) fn string(text: &str) -> String {
-    let seen = |c: char| matches!(c, ' '..='~') || (c > '\u{a0}' && c.is_alphanumeric());
-    if text.chars().all(|c| seen(c) && c != '\'') {
-        let quote = if text.contains(['"', '\\']) {
-            '\''
-        } else {
-            '"'
-        };
-        return format!("{quote}{text}{quote}");
-    }
-    let mut out = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            _ if seen(letter) => out.push(letter),
-            _ => push(&mut out, format_args!("\\U{:08x}", u32::from(letter))),
-        }
-    }
-    out.push('"');
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn any_text_is_one_toml_string_of_visible_letters(text: String) {
-            let written = format!("a = {}\nb = 1\n", string(&text));
-            let table = toml::de::DeTable::parse(&written).unwrap();
-            prop_assert_eq!(table.get_ref()["a"].get_ref().as_str(), Some(text.as_str()));
-            prop_assert_eq!(table.get_ref().len(), 2);
-            prop_assert!(!written.chars().any(|c| c.is_control() && c != '\n'));
-        }
-    }
 }
