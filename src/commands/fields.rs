@@ -10,10 +10,7 @@ use std::sync::Arc;
 use crate::geo::GeoCache;
 use crate::parse::{EventTime, Format, HEADER_FIELDS, Line, Reader, TimeError, Zone};
 use crate::record::{Expected, Fields as _, Mismatch, Reading, Span};
-use crate::rule::{Environment, Evaluator, Rules};
-
-/// Fields that every format with a request can give.
-const DERIVED: [&str; 6] = ["method", "path", "query", "protocol", "code", "host"];
+use crate::rule::{DERIVED_FIELDS, Environment, Evaluator, Rules};
 
 /// Members of families that are kept in mind; whoever sends ever new headers makes lines slow, not the
 /// memory full.
@@ -101,7 +98,7 @@ impl<'f> FieldReader<'f> {
         wanted: &[String],
     ) -> FieldReader<'f> {
         let mut names = format.names();
-        names.extend(DERIVED.map(str::to_owned));
+        names.extend(DERIVED_FIELDS.map(str::to_owned));
         names.extend(HEADER_FIELDS.map(str::to_owned));
         names.extend_from_slice(more);
         names.sort();

@@ -768,11 +768,9 @@ fn words(text: &[u8]) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::made::{compiled, seen};
     use super::super::{EventTime, Format, Line, Zone};
-    use crate::definition::{
-        At, Dialect as Server, FormatDefinition, LayoutDefinition, NginxEscape, TimeDefinition,
-    };
-    use crate::diagnostic::{Place, render};
+    use crate::definition::{Dialect as Server, NginxEscape};
     use crate::record::{Fields as _, Reading, Span};
     use proptest::prelude::*;
 
@@ -785,12 +783,7 @@ mod tests {
         Varnishncsa,
     }
 
-    fn definition(dialect: Dialect, text: &str) -> FormatDefinition {
-        let text = At {
-            value: text.to_owned(),
-            place: Place::argument("", text),
-        };
-        let place = text.place.clone();
+    fn compile(dialect: Dialect, text: &str) -> Result<Format, String> {
         let dialect = match dialect {
             Dialect::Nginx => Server::Nginx(NginxEscape::Default),
             Dialect::NginxJson => Server::Nginx(NginxEscape::Json),
@@ -798,56 +791,23 @@ mod tests {
             Dialect::Apache => Server::Apache,
             Dialect::Varnishncsa => Server::Varnishncsa,
         };
-        let value = LayoutDefinition::Server { dialect, text };
-        FormatDefinition {
-            name: "made".to_owned(),
-            description: String::new(),
-            layout: At { value, place },
-            time: TimeDefinition::default(),
-            units: Vec::new(),
-            constants: Vec::new(),
-            require: Vec::new(),
-            rules: Vec::new(),
-            detect: None,
-            examples: Vec::new(),
-        }
+        compiled(dialect, text)
     }
 
     fn format(dialect: Dialect, text: &str) -> Format {
-        Format::compile(&definition(dialect, text))
-            .unwrap_or_else(|mistakes| panic!("{}", render(&mistakes, false)))
+        compile(dialect, text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }
 
     fn refused(dialect: Dialect, text: &str) -> String {
-        render(
-            &Format::compile(&definition(dialect, text)).unwrap_err(),
-            false,
-        )
+        compile(dialect, text).unwrap_err()
     }
 
     /// How the line was read, its values decoded by name, and its time.
-    type Seen = (Reading, Vec<(String, Vec<u8>)>, Option<EventTime>);
+    type Read = (Reading, Vec<(String, Vec<u8>)>, Option<EventTime>);
 
-    fn read(format: &Format, line: &[u8]) -> Option<Seen> {
-        let names = format.names();
-        let mut reader = format.reader(&names, &Zone::utc());
-        let mut spans = vec![Span::ABSENT; reader.spans()];
-        let Ok(Line::Record(reading)) = reader.read(line, &mut spans) else {
-            return None;
-        };
-        let time = reader.time(line, &spans).ok().map(|(time, _)| time);
-        let value = |(name, span): (&String, &Span)| {
-            let raw = span.of(line)?;
-            let mut value = Vec::new();
-            format
-                .field(name)
-                .unwrap()
-                .escape
-                .decode_into(raw, &mut value);
-            Some((name.clone(), value))
-        };
-        let values = names.iter().zip(&spans).filter_map(value).collect();
-        Some((reading, values, time))
+    fn read(format: &Format, line: &[u8]) -> Option<Read> {
+        let seen = seen(format, line)?;
+        Some((seen.reading, seen.values, seen.time))
     }
 
     fn field(format: &Format, line: &str, name: &str) -> String {
@@ -1108,9 +1068,9 @@ mod tests {
         #[test]
         fn any_text_is_a_format_or_a_mistake(text in "[$%{}a-z\\[\\]\" <>!,0-9^\\\\é]{0,30}") {
             for dialect in [Dialect::Nginx, Dialect::NginxJson, Dialect::Apache, Dialect::Varnishncsa] {
-                match Format::compile(&definition(dialect, &text)) {
+                match compile(dialect, &text) {
                     Ok(format) => drop(read(&format, b"a [31/Oct/2013:07:06:42 +0000] 200")),
-                    Err(mistakes) => prop_assert!(!render(&mistakes, false).is_empty()),
+                    Err(mistakes) => prop_assert!(!mistakes.is_empty()),
                 }
             }
         }

@@ -31,7 +31,7 @@ pub(super) fn compiled(dialect: Dialect, text: &str) -> Result<Format, String> {
 /// A line as it was read: how well, its present values decoded, its time.
 pub(super) struct Seen {
     pub(super) reading: Reading,
-    values: Vec<(String, Vec<u8>)>,
+    pub(super) values: Vec<(String, Vec<u8>)>,
     pub(super) time: Option<EventTime>,
 }
 

@@ -168,6 +168,14 @@ impl Format {
         }
     }
 
+    /// The one field that holds the time, where there is one.
+    pub(crate) fn time_field(&self) -> Option<&str> {
+        match &self.time {
+            Time::Field { name, .. } => Some(name),
+            Time::Search { .. } | Time::Parts { .. } => None,
+        }
+    }
+
     /// The fields of the format by name, those of families and of W3C files' own columns aside.
     pub fn names(&self) -> Vec<String> {
         let mut names = layout_names(&self.layout);

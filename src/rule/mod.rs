@@ -31,6 +31,7 @@ pub use digest::digest;
 pub use evaluate::{Environment, Evaluator};
 pub use register::{RuleSource, SERIES_LIMIT, register};
 pub use value::Moment;
+pub(crate) use variables::DERIVED_FIELDS;
 pub use vars::Vars;
 
 use crate::metrics::{Decimal, TableLayout};

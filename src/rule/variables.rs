@@ -110,6 +110,10 @@ pub(crate) const CODES: [&str; 12] = [
     "1xx", "2xx", "3xx", "4xx", "429", "499", "500", "502", "503", "504", "5xx", "other",
 ];
 
+/// Fields that every format with a request and a status can give.
+pub(crate) const DERIVED_FIELDS: [&str; 6] =
+    ["method", "path", "query", "protocol", "code", "host"];
+
 /// Most sources of one client walk.
 pub(crate) const MAX_SOURCES: usize = 8;
 
@@ -441,7 +445,7 @@ impl<'s, 'f> Scope<'s, 'f> {
         let error = name.place.error(message, "not in this format, nor derived");
         let mut names = self.variables.format.names();
         names.extend(self.names.iter().cloned());
-        names.extend(["method", "path", "query", "protocol", "code", "host"].map(str::to_owned));
+        names.extend(DERIVED_FIELDS.map(str::to_owned));
         match similar(&name.value, names.iter().map(String::as_str)) {
             Some(near) => error.help(format!("a field with a similar name exists: `{near}`")),
             None => error.help(format!("fields here: {}", names.join(", "))),

@@ -140,25 +140,8 @@ fn any_object(
     let LayoutDefinition::Json { fields } = &definition.layout.value else {
         return None;
     };
-    let field = definition
-        .time
-        .field
-        .as_ref()
-        .map(|field| field.value.as_str());
-    let is_time = |name: &str| match field {
-        Some(field) => name == field,
-        None => [
-            "time",
-            "timestamp",
-            "ts",
-            "@timestamp",
-            "time_local",
-            "msec",
-            "time_iso8601",
-        ]
-        .contains(&name),
-    };
-    let (_, paths) = fields.iter().find(|(name, _)| is_time(&name.value))?;
+    let time = format.time_field()?;
+    let (_, paths) = fields.iter().find(|(name, _)| name.value == time)?;
     let path = paths.first()?;
     let line = &definition.examples.first()?.line.value;
     let object: serde_json::Value = serde_json::from_str(line).ok()?;
