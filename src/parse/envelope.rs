@@ -27,7 +27,10 @@ const PROGRAM_LEN: usize = 128;
 /// The longest host name.
 const HOST_LEN: usize = 255;
 
-/// A header, or two of them, in front of a line.
+/// Headers that are taken off a line at most: a relay's, a container's and the program's own.
+const DEEPEST: usize = 3;
+
+/// A header, or several of them, in front of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Prefix {
     /// The sender's name.
@@ -48,8 +51,7 @@ impl Prefix {
     }
 }
 
-/// The header of a line, and one inside it; `None` when it has none. What the inner one says of
-/// host and program wins.
+/// The headers of a line; `None` when it has none. What an inner one says of host and program wins.
 #[inline]
 pub(super) fn prefix(line: &[u8]) -> Option<Prefix> {
     if may_have_header(line) {
@@ -74,16 +76,33 @@ fn may_have_header(line: &[u8]) -> bool {
 }
 
 fn headers(line: &[u8]) -> Option<Prefix> {
-    let outer = header(line, 0)?;
-    let Some(inner) = header(line, outer.message) else {
-        return Some(outer);
-    };
     let either = |inner: Span, outer: Span| if inner.is_absent() { outer } else { inner };
-    Some(Prefix {
-        host: either(inner.host, outer.host),
-        program: either(inner.program, outer.program),
-        message: inner.message,
-    })
+    let mut found = header(line, 0)?;
+    for _ in 1..DEEPEST {
+        let Some(inner) = header(line, found.message) else {
+            break;
+        };
+        found = Prefix {
+            host: either(inner.host, found.host),
+            program: either(inner.program, found.program),
+            message: inner.message,
+        };
+    }
+    Some(found)
+}
+
+/// True for a line as it came over the wire, with a priority: nobody wrote it so to a file.
+pub(super) fn has_priority(line: &[u8]) -> bool {
+    line.first() == Some(&b'<')
+}
+
+/// Where a line begins that came behind a header with a priority: a relay may send lines of
+/// containers or of the journal on as they are.
+fn behind_priority(line: &[u8]) -> usize {
+    if !has_priority(line) {
+        return 0;
+    }
+    header(line, 0).map_or(0, |header| header.message)
 }
 
 /// True for a header with nothing behind it.
@@ -502,8 +521,14 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_taken_off_two_deep_and_no_deeper() {
-        assert_eq!(inside("<6><7><8>x"), "<8>x");
+    fn headers_are_taken_off_three_deep_and_no_deeper() {
+        assert_eq!(inside("<6><7><8><9>x"), "<9>x");
+        assert_eq!(
+            parts(
+                "<13>1 2026-11-22T07:00:00Z node kubelet - - - 2026-11-22T07:00:00Z stdout F <134>Nov 22 07:00:00 haproxy[8]: x"
+            ),
+            ("node", "haproxy", "x")
+        );
     }
 
     proptest! {

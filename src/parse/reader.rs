@@ -309,7 +309,7 @@ impl Reader {
 
     /// Reads a line that has a header: the inside exactly, the whole exactly, the inside leniently.
     /// A regular expression may begin with the header, or find what it seeks anywhere: it is asked
-    /// about the whole first.
+    /// about the whole first, except behind a priority, which only the wire has.
     #[cold]
     fn read_inside(
         &mut self,
@@ -318,7 +318,7 @@ impl Reader {
         spans: &mut [Span],
     ) -> Result<Line, Mismatch> {
         let order = match self.plan {
-            Plan::Regex { .. } => [0, message],
+            Plan::Regex { .. } if !envelope::has_priority(line) => [0, message],
             _ => [message, 0],
         };
         let mut refused = Mismatch::text(message, "a line behind its header");

@@ -230,6 +230,30 @@ format.regex = '^(?<time>\S+) \S+ tomcat: (?<remote_addr>\S+) "(?<request>[^"]*)
 }
 
 #[test]
+fn a_pattern_without_anchors_does_not_find_its_fields_in_a_header_of_the_wire() {
+    let folder = Folder::new();
+    let format = r#"
+description = "three words somewhere"
+rules = ["origin"]
+format.regex = '(?<remote_addr>\S+) (?<time>\S+T\S+) (?<status>\d+)'
+"#;
+    folder.file("parsers/words.toml", format);
+    let bare = "203.0.113.9 2013-10-31T07:06:42Z 200\n";
+    let parsers = folder.path("parsers");
+    let args = ["-", "--parsers", &parsers, "--parser", "words"];
+    let expected = replay_with(&args, bare.as_bytes());
+    assert_eq!(total(&expected, "cdn_origin_requests_total"), 1);
+    for header in [
+        "<134>",
+        "<134>2013-10-31T07:00:00Z 204 web1 tomcat[7]: ",
+        "<134>1 2013-10-31T07:00:00Z 204 tomcat 7 - - ",
+    ] {
+        let document = replay_with(&args, format!("{header}{bare}").as_bytes());
+        assert_eq!(document["series"], expected["series"], "{header}");
+    }
+}
+
+#[test]
 fn access_lines_without_a_time_of_their_own_are_not_read() {
     let Some(path) = foreign("logs/syslog_wrapped/lnav-syslog_with_access_log.0.log") else {
         return;

@@ -13,7 +13,7 @@
 
 use memchr::{memchr, memchr_iter, memchr2, memmem};
 
-use super::cri;
+use super::{behind_priority, cri};
 use crate::record::Escape;
 
 /// What a line is to its envelope.
@@ -106,11 +106,12 @@ impl Envelopes {
 
     /// Takes the next line, without its line end.
     pub fn open<'a>(&'a mut self, line: &'a [u8]) -> Opened<'a> {
-        let kind = kind(line);
+        let (header, inside) = split_header(line);
+        let kind = bare_kind(inside);
         let Some(Kind::Piece(piece)) = kind else {
             self.forget();
             return match kind {
-                Some(Kind::Journal) => self.journal(line),
+                Some(Kind::Journal) => self.journal(header, inside),
                 Some(_) => Opened::Own,
                 None => record(line, false),
             };
@@ -122,11 +123,11 @@ impl Envelopes {
             // CRI's header is passed over like any other.
             (false, true, Escape::None) => return record(line, false),
             (false, true, _) => {
-                self.record.clear();
+                start(&mut self.record, header);
                 piece.escape.decode_into(piece.text, &mut self.record);
                 return record(&self.record, false);
             }
-            _ => begun.add(piece, line.len(), self.limit),
+            _ => begun.add(header, piece, line.len(), self.limit),
         }
         if !piece.is_last {
             return Opened::Piece;
@@ -141,13 +142,25 @@ impl Envelopes {
     }
 
     /// The message of a journal's object; one without text has no record.
-    fn journal(&mut self, line: &[u8]) -> Opened<'_> {
-        self.record.clear();
-        match message(line, &mut self.record) {
+    fn journal(&mut self, header: &[u8], object: &[u8]) -> Opened<'_> {
+        start(&mut self.record, header);
+        match message(object, &mut self.record) {
             Some(()) => record(&self.record, false),
             None => Opened::Own,
         }
     }
+}
+
+/// A record keeps the header that its first line came behind.
+fn start(record: &mut Vec<u8>, header: &[u8]) {
+    record.clear();
+    record.extend_from_slice(header);
+}
+
+/// The header with a priority in front of a line, and the rest.
+fn split_header(line: &[u8]) -> (&[u8], &[u8]) {
+    line.split_at_checked(behind_priority(line))
+        .unwrap_or_default()
 }
 
 fn record(text: &[u8], is_joined: bool) -> Opened<'_> {
@@ -158,7 +171,10 @@ fn record(text: &[u8], is_joined: bool) -> Opened<'_> {
 }
 
 impl Begun {
-    fn add(&mut self, piece: Piece<'_>, line: usize, limit: usize) {
+    fn add(&mut self, header: &[u8], piece: Piece<'_>, line: usize, limit: usize) {
+        if self.bytes == 0 {
+            start(&mut self.text, header);
+        }
         self.bytes = self.bytes.saturating_add(line.max(1));
         if self.bytes > limit {
             self.text = Vec::new();
@@ -227,7 +243,7 @@ fn may_have_kind(line: &[u8]) -> bool {
     match line {
         [b'0'..=b'9', _, _, _, b'-', ..] => line.get(10) == Some(&b'T'),
         [b'{', ..] => may_be_object(line),
-        [b'A'..=b'Z' | b'_', ..] => true,
+        [b'A'..=b'Z' | b'_' | b'<', ..] => true,
         _ => false,
     }
 }
@@ -243,10 +259,14 @@ fn may_be_object(line: &[u8]) -> bool {
 const DOCKER: &[u8] = br#"{"log":""#;
 
 fn kind(line: &[u8]) -> Option<Kind<'_>> {
+    bare_kind(split_header(line).1)
+}
+
+fn bare_kind(line: &[u8]) -> Option<Kind<'_>> {
     if !may_have_kind(line) {
         return None;
     }
-    if let Some(piece) = piece(line) {
+    if let Some(piece) = bare_piece(line) {
         return Some(Kind::Piece(piece));
     }
     match line.first()? {
@@ -257,6 +277,10 @@ fn kind(line: &[u8]) -> Option<Kind<'_>> {
 }
 
 fn piece(line: &[u8]) -> Option<Piece<'_>> {
+    bare_piece(split_header(line).1)
+}
+
+fn bare_piece(line: &[u8]) -> Option<Piece<'_>> {
     match line.first()? {
         b'{' => docker(line),
         b'0'..=b'9' => {

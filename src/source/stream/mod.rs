@@ -13,7 +13,6 @@
 
 mod datagrams;
 mod frames;
-mod message;
 mod outbox;
 mod queue;
 mod socket_file;
@@ -38,8 +37,6 @@ use self::queue::Queue;
 use self::socket_file::SocketFile;
 use super::Shown;
 use super::wake::Wake;
-
-pub use message::message;
 
 /// Bytes of a block at most, unless it is a single longer line.
 pub const BLOCK_LEN: usize = 64 * 1024;
@@ -134,8 +131,8 @@ impl Stream {
         Stream::reader(io::stdin(), line_bytes, wake)
     }
 
-    /// Listens on an address. Lines of more than `line_bytes`, without header and LF, are
-    /// discarded; `wake` as for [`Stream::stdin`].
+    /// Listens on an address. Messages of more than `line_bytes`, with their header, are discarded;
+    /// `wake` as for [`Stream::stdin`].
     pub fn syslog(
         address: &SyslogAddress,
         line_bytes: usize,

@@ -1,13 +1,14 @@
 //! Collects lines of one producer into blocks and hands them over.
 //!
 //! Invariant: a block ends with a line. A line of a syslog message holds no LF and no CR inside:
-//! both become spaces, so that a forged line break does not make two records out of one message.
+//! both become spaces, so that a forged line break does not make two records out of one message. The
+//! header of a message stays: what it is, formats know.
 
 use std::sync::Arc;
 
 use super::super::wake::Wake;
 use super::queue::Queue;
-use super::{BLOCK_LEN, StreamError, message};
+use super::{BLOCK_LEN, StreamError};
 
 /// What happens to a block that finds the queue full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,12 +80,12 @@ impl Outbox {
         self.finish_line();
     }
 
-    /// Adds what a syslog message says; a frame of nothing but line ends is not a message.
+    /// Adds a syslog message; a frame of nothing but line ends is none.
     pub(super) fn message(&mut self, frame: &[u8]) {
-        if frame.iter().all(|byte| matches!(byte, b'\n' | b'\r' | 0)) {
+        let line = without_ends(frame);
+        if line.is_empty() {
             return;
         }
-        let line = message(frame);
         if line.len() > self.line_bytes {
             self.too_long();
             return;
@@ -143,4 +144,12 @@ impl Outbox {
         self.queue.end(error);
         (self.wake)();
     }
+}
+
+/// A frame without the NUL, LF and CR that its sender put behind the message.
+fn without_ends(mut frame: &[u8]) -> &[u8] {
+    while let Some((b'\n' | b'\r' | 0, before)) = frame.split_last() {
+        frame = before;
+    }
+    frame
 }

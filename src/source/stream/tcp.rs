@@ -20,8 +20,8 @@ use super::{BLOCK_LEN, LOOK_UP, PAUSE, StreamError, start};
 /// Connections open at a time.
 pub(super) const CONNECTIONS: usize = 64;
 
-/// A header may have so many bytes beside the bytes that its line may have.
-const HEADER_ROOM: usize = 8 * 1024;
+/// Counted octets may end with CR, LF and NUL beside the message.
+const LINE_ENDS: usize = 3;
 
 /// After so long in silence, a peer is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -81,7 +81,7 @@ fn receive(mut peer: TcpStream, mut outbox: Outbox) {
     set_socket_keepalive(&peer, true).ok();
     set_tcp_keepidle(&peer, SILENCE).ok();
     set_tcp_keepintvl(&peer, SILENCE).ok();
-    let mut frames = Frames::syslog(outbox.line_bytes().saturating_add(HEADER_ROOM));
+    let mut frames = Frames::syslog(outbox.line_bytes().saturating_add(LINE_ENDS));
     let mut buffer = vec![0; BLOCK_LEN];
     while outbox.is_wanted() {
         match peer.read(&mut buffer) {

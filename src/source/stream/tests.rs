@@ -213,8 +213,8 @@ fn a_datagram_is_one_line_whatever_is_in_it() {
     assert_eq!(
         probe.lines(3),
         [
-            "GET /a <190>Nov 22 07:00:00 h nginx: forged",
-            "b",
+            "<190>Nov 22 07:00:00 myhost nginx: GET /a <190>Nov 22 07:00:00 h nginx: forged",
+            "<134>Nov 22 07:00:00 haproxy[123]: b",
             "no header"
         ]
     );
@@ -222,12 +222,17 @@ fn a_datagram_is_one_line_whatever_is_in_it() {
 
 #[test]
 fn a_datagram_over_the_limit_is_counted() {
-    let (mut probe, sender) = udp(5);
-    sender.send(b"<190>Nov 22 07:00:00 nginx: 12345").unwrap();
+    let (mut probe, sender) = udp(33);
+    sender
+        .send(b"<190>Nov 22 07:00:00 nginx: 12345\r\n\0")
+        .unwrap();
     sender.send(b"<190>Nov 22 07:00:00 nginx: 123456").unwrap();
     sender.send(&[b'x'; 60_000]).unwrap();
     sender.send(b"after").unwrap();
-    assert_eq!(probe.lines(2), ["12345", "after"]);
+    assert_eq!(
+        probe.lines(2),
+        ["<190>Nov 22 07:00:00 nginx: 12345", "after"]
+    );
     assert_eq!(probe.stream.too_long(), 2);
 }
 
@@ -265,7 +270,7 @@ fn a_stale_socket_is_replaced_and_the_file_removed_at_the_end() {
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o666);
     sender.send(b"<6>one").unwrap();
-    assert_eq!(probe.lines(1), ["one"]);
+    assert_eq!(probe.lines(1), ["<6>one"]);
     drop(probe);
     assert!(!path.exists());
 }
@@ -318,7 +323,15 @@ fn both_framings_pass_over_one_connection_in_small_pieces() {
         sender.write_all(&[*byte]).unwrap();
     }
     drop(sender);
-    assert_eq!(probe.lines(4), ["one", "two forged!", "7 x", "last"]);
+    assert_eq!(
+        probe.lines(4),
+        [
+            "<190>Nov 22 07:00:00 h nginx: one",
+            "<134>1 - h app - - - two forged!",
+            "7 x",
+            "last"
+        ]
+    );
     assert_eq!(probe.stream.dropped(), 0);
 }
 
@@ -331,7 +344,7 @@ fn a_frame_over_the_limit_costs_only_itself() {
     sender.write_all(&[b'x'; 100_000]).unwrap();
     sender.write_all(b"\n<6>after\n<6>12345678901\n").unwrap();
     drop(sender);
-    assert_eq!(probe.lines(3), ["before", "between", "after"]);
+    assert_eq!(probe.lines(3), ["<6>before", "<6>between", "<6>after"]);
     probe.until(|stream| stream.too_long() == 3);
 }
 
@@ -340,7 +353,7 @@ fn a_torn_counted_frame_is_lost_and_counted() {
     let (mut probe, mut sender) = tcp(100);
     sender.write_all(b"6 <6>one100 <6>tw").unwrap();
     drop(sender);
-    assert_eq!(probe.lines(1), ["one"]);
+    assert_eq!(probe.lines(1), ["<6>one"]);
     probe.until(|stream| stream.dropped() == 1);
 }
 

@@ -113,6 +113,34 @@ fn pieces_of_cri_become_one_record() {
 }
 
 #[test]
+fn what_a_relay_sends_on_is_opened_behind_its_header() {
+    let header = "<13>Nov 22 07:00:00 node1 shipper[7]: ";
+    let behind = |line: &str| format!("{header}{line}");
+    assert_eq!(
+        all(&[
+            &behind(&docker("a\n", "stdout")),
+            &behind(&docker("b", "stdout")),
+            &behind(&docker("c\n", "stdout")),
+            &behind(&cri("d", "stderr", "P")),
+            &behind(&cri("e", "stderr", "F")),
+            &behind(&journal(b"f", false)),
+            &behind("g"),
+            "<13>",
+        ]),
+        [
+            Record(behind("a")),
+            Piece,
+            Joined(behind("bc")),
+            Piece,
+            Joined(behind("de")),
+            Record(behind("f")),
+            Record(behind("g")),
+            Record("<13>".into()),
+        ]
+    );
+}
+
+#[test]
 fn a_line_that_is_no_piece_ends_what_was_begun() {
     assert_eq!(
         all(&[&cri("a", "stdout", "P"), "x", &docker("b\n", "stdout"),]),
