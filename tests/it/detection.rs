@@ -339,3 +339,23 @@ fn without_a_fitting_parser_the_nearest_say_what_they_miss() {
         ran.err
     );
 }
+
+#[test]
+fn ingress_nginx_is_told_from_combined_and_bunny_by_its_bars() {
+    let folder = Folder::new();
+    let combined =
+        r#"203.0.113.9 - - [21/Nov/2026:10:15:30 +0000] "GET / HTTP/1.1" 502 9 "-" "curl/8""#;
+    let ingress = format!(
+        "{combined} 82 0.004 [a-b-80] [] 10.1.0.12:80, 10.1.0.13:80 0, 9 0.002, 0.002 502, 502 5f4d"
+    );
+    let bunny =
+        "MISS|503|1507167063421|0|390|2001:db8::9|-|https://shop.example/b|DE|curl/8|422b688b|US";
+    for (line, parser) in [
+        (combined, "nginx-combined"),
+        (ingress.as_str(), "nginx-ingress"),
+        (bunny, "bunny"),
+    ] {
+        let log = folder.file("access.log", line);
+        assert_eq!(parser_of(&replay(&[&log])), parser);
+    }
+}
