@@ -45,10 +45,11 @@ pub(super) fn tokens(line: &[u8], separator: u8) -> Vec<Token<'_>> {
         } else {
             blanks.min(1)
         };
-        at += key_length(line.get(at..).unwrap_or_default());
+        let key = key_length(line.get(at..).unwrap_or_default());
+        at += key;
         let rest = line.get(at..).unwrap_or_default();
         let (open, length, close) = match rest.first() {
-            None if separator == b' ' => break,
+            None if separator == b' ' && key == 0 => break,
             Some(b'"') => match quoted_length(rest) {
                 Some(length) => (1, length, "\""),
                 None => (0, rest.len(), ""),
@@ -433,6 +434,13 @@ mod tests {
         assert_eq!(class_of(&["Mozilla/5.0 (X11)", "-"]), Class::Agent);
         assert_eq!(class_of(&["www.example.com:80"]), Class::Host);
         assert_eq!(class_of(&["Fastly", "akamai"]), Class::Provider);
+    }
+
+    #[test]
+    fn a_key_without_value_at_the_end_is_a_column() {
+        let keys = tokens(b"1  a=", b' ');
+        let last = keys.last().map(|token| (token.before, token.value));
+        assert_eq!(last, Some((b"  a=".as_slice(), b"".as_slice())));
     }
 
     proptest! {
