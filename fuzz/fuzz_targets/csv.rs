@@ -1,0 +1,7 @@
+//! Bytes for the family `csv`: see `family.rs`.
+#![no_main]
+
+#[path = "../family.rs"]
+mod family;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| family::run("csv", data));
