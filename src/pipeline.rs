@@ -212,6 +212,11 @@ impl Counter {
         std::mem::replace(&mut self.reader, reader)
     }
 
+    /// The reader of the lines.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
     /// Reads a line that holds more than blanks and counts it.
     #[inline]
     fn line(

@@ -105,10 +105,16 @@ fn behind_priority(line: &[u8]) -> usize {
     header(line, 0).map_or(0, |header| header.message)
 }
 
+/// A record without its headers.
+pub fn without_headers(record: &[u8]) -> &[u8] {
+    let inside = prefix(record).and_then(|prefix| record.get(prefix.message..));
+    inside.unwrap_or(record)
+}
+
 /// True for a header with nothing behind it.
 pub fn is_header_alone(line: &[u8]) -> bool {
-    let inside = prefix(line).and_then(|prefix| line.get(prefix.message..));
-    inside.is_some_and(|inside| inside.trim_ascii().is_empty())
+    let inside = without_headers(line);
+    inside.len() < line.len() && inside.trim_ascii().is_empty()
 }
 
 /// The header that begins at `from`.

@@ -66,6 +66,13 @@ impl Shape {
     }
 }
 
+/// What stands last in a list of [`Shape::Attempts`]: what was said of the last server.
+pub(super) fn last_attempt(list: &[u8]) -> Span {
+    let list = list.strip_suffix(b" : ").unwrap_or(list);
+    let before = memrchr(b' ', list).map_or(0, |blank| blank + 1);
+    Span::new(before, list.len())
+}
+
 /// How a quoted value is kept from ending early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quoting {
@@ -500,9 +507,8 @@ impl Step {
     /// and a request that was turned over without asking another server ends in ` : `.
     fn keep_last_attempt(&self, line: &[u8], spans: &mut [Span], start: usize, end: usize) {
         let list = line.get(start..end).unwrap_or_default();
-        let list = list.strip_suffix(b" : ").unwrap_or(list);
-        let before = memrchr(b' ', list).map_or(0, |blank| blank + 1);
-        self.keep(spans, start + before, start + list.len());
+        let last = last_attempt(list);
+        self.keep(spans, start + last.start(), start + last.end());
     }
 
     /// Keeps the field from `start` to `end` without what its shape puts around it.

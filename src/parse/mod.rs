@@ -33,7 +33,8 @@ mod w3c;
 
 pub use account::{Agreement, FULL};
 pub use envelope::{
-    Envelopes, FIELDS as HEADER_FIELDS, Opened, are_pieces, is_header_alone, without_open_record,
+    Envelopes, FIELDS as HEADER_FIELDS, Opened, are_pieces, is_header_alone, without_headers,
+    without_open_record,
 };
 pub use reader::{Line, Reader};
 pub use time::{EventTime, TimeError, TimeFormat, Zone};
@@ -182,11 +183,6 @@ impl Format {
         names.extend(self.constants.iter().map(|(name, _)| name.clone()));
         names
     }
-}
-
-/// True for a line that names the columns of those after it: `#Fields: …`.
-pub fn names_columns(line: &[u8]) -> bool {
-    w3c::columns_named(line).is_some()
 }
 
 impl Fields for Format {

@@ -80,15 +80,7 @@ fn shape(name: &str) -> Shape {
         | "server_protocol" | "server_addr" | "pipe" | "request_id" | "binary_remote_addr"
         | "realip_remote_addr" | "request_completion" => Shape::Token,
         "http_x_forwarded_for" | "proxy_add_x_forwarded_for" => Shape::List,
-        "upstream_addr"
-        | "upstream_status"
-        | "upstream_response_time"
-        | "upstream_connect_time"
-        | "upstream_header_time"
-        | "upstream_queue_time"
-        | "upstream_response_length"
-        | "upstream_bytes_received"
-        | "upstream_bytes_sent" => Shape::Attempts,
+        name if has_attempts(name) => Shape::Attempts,
         _ => Shape::Text,
     }
 }
@@ -109,6 +101,22 @@ fn is_clients(name: &str) -> bool {
             | "proxy_add_x_forwarded_for"
     );
     own || families.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Variables that say something of each server that was asked.
+pub(super) fn has_attempts(name: &str) -> bool {
+    matches!(
+        name,
+        "upstream_addr"
+            | "upstream_status"
+            | "upstream_response_time"
+            | "upstream_connect_time"
+            | "upstream_header_time"
+            | "upstream_queue_time"
+            | "upstream_response_length"
+            | "upstream_bytes_received"
+            | "upstream_bytes_sent"
+    )
 }
 
 /// Variables that have a value for every request, also for bytes that are none.

@@ -11,9 +11,10 @@ use super::envelope::{self, Prefix};
 use super::json::{JsonLayout, JsonPath, JsonTemplate};
 use super::layout;
 use super::logfmt::LogfmtLayout;
+use super::nginx;
 use super::pattern::Pattern;
 use super::time::{self, EventTime, TimeError, TimeFormat, Zone};
-use super::w3c::W3cReader;
+use super::w3c::{self, W3cReader};
 use super::{Format, Layout, Time};
 use crate::record::{Expected, Mismatch, Reading, Span};
 
@@ -38,8 +39,13 @@ pub struct Reader {
     /// Spans of the header's host and program, where they are wanted and the format has no such
     /// fields of its own.
     header: Option<[Option<usize>; 2]>,
+    /// Spans that may hold a list of what each server said, of which the last counts; a server's own
+    /// text is read so by its layout.
+    attempts: Vec<usize>,
     /// Where the line that was read last begins, behind its header.
     inside: usize,
+    /// The line that named the columns of those after it, without its header; empty before one did.
+    said: Vec<u8>,
     last: LastTime,
 }
 
@@ -119,9 +125,17 @@ impl Format {
             slot.filter(|_| !super::offers(&self.layout, field))
         });
         let plan = self.plan(&names);
+        let lists = names.iter().enumerate();
+        let lists = lists.filter(|(_, name)| nginx::has_attempts(name));
+        let attempts = lists.map(|(slot, _)| slot).collect();
         Reader {
+            attempts: match &plan {
+                Plan::Server(_) => Vec::new(),
+                _ => attempts,
+            },
             header: (header != [None; 2]).then_some(header),
             inside: 0,
+            said: Vec::new(),
             time,
             zone: zone.clone(),
             required,
@@ -302,9 +316,28 @@ impl Reader {
         };
         if let Line::Record(_) = read {
             self.keep_header(prefix, spans);
+            self.keep_last_attempts(line, spans);
             self.check_required(line, spans)?;
+        } else {
+            self.heed(line);
         }
         Ok(read)
+    }
+
+    /// Keeps a directive that names columns.
+    #[cold]
+    fn heed(&mut self, line: &[u8]) {
+        let line = line.get(self.inside..).unwrap_or_default();
+        if !matches!(self.plan, Plan::W3c(_)) || w3c::columns_named(line).is_some() {
+            self.said.clear();
+            self.said.extend_from_slice(line);
+        }
+    }
+
+    /// The line that named the columns of those after it: a new reader that is told it reads on where
+    /// this one stopped. Empty where no line did.
+    pub fn columns_line(&self) -> &[u8] {
+        &self.said
     }
 
     /// Reads a line that has a header: the inside exactly, the whole exactly, the inside leniently.
@@ -358,6 +391,23 @@ impl Reader {
         for (slot, value) in slots.into_iter().zip([host, program]) {
             if let Some(span) = slot.and_then(|slot| spans.get_mut(slot)) {
                 *span = value;
+            }
+        }
+    }
+
+    /// Of `0.001, 0.004 : 0.002` the last is kept, as in a text of nginx.
+    #[inline]
+    fn keep_last_attempts(&self, line: &[u8], spans: &mut [Span]) {
+        for &slot in &self.attempts {
+            let Some(span) = spans.get_mut(slot) else {
+                continue;
+            };
+            let value = span.of(line).unwrap_or_default();
+            if memchr::memmem::find(value, b", ").is_some()
+                || memchr::memmem::find(value, b" : ").is_some()
+            {
+                let last = layout::last_attempt(value);
+                *span = Span::new(span.start() + last.start(), span.start() + last.end());
             }
         }
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::parse::{Envelopes, Reader, names_columns};
+use crate::parse::{Envelopes, Reader};
 use crate::pipeline::{Counter, LineCounts, Pipeline, Rejection, TimeRange};
 use crate::record::Span;
 use crate::source::follow::{Disk, Followers, Saved, What};
@@ -289,12 +289,21 @@ impl Lines {
             follower,
             time,
         );
-        if self.stateful
-            && let Some(directive) = last_directive(text).or(header(text, piece.first))
-        {
-            followers.set_note(follower, generation, directive.to_vec());
+        if self.stateful {
+            let said = self.columns_line();
+            if !said.is_empty() && said != followers.note(follower, generation) {
+                let said = said.to_vec();
+                followers.set_note(follower, generation, said);
+            }
         }
         true
+    }
+
+    /// What the file last said of its columns, to the first of the formats that heard it.
+    fn columns_line(&mut self) -> &[u8] {
+        let counters = self.pipeline.counters().iter();
+        let mut said = counters.map(|counter| counter.reader().columns_line());
+        said.find(|line| !line.is_empty()).unwrap_or_default()
     }
 
     /// Counts the next block of a stream; false when there is none.
@@ -419,54 +428,4 @@ fn readers(prepared: &Prepared, log: &PreparedLog) -> Vec<Reader> {
         one.format.reader(&one.rules.wanted, &prepared.zone)
     };
     compiled.map(reader).collect()
-}
-
-/// The last line that says what the columns of those after it are.
-fn last_directive(text: &[u8]) -> Option<&[u8]> {
-    let mut end = text.len();
-    while let Some(rest) = text.get(..end).filter(|rest| !rest.is_empty()) {
-        let whole = rest.strip_suffix(b"\n").unwrap_or(rest);
-        let start = memchr::memrchr(b'\n', whole).map_or(0, |lf| lf + 1);
-        let line = whole.get(start..).unwrap_or_default();
-        if names_columns(line) {
-            return Some(line);
-        }
-        end = start;
-    }
-    None
-}
-
-/// The first line of a log, which may name its columns without a `#`. A reader that is told a line
-/// which names none has lost nothing.
-fn header(text: &[u8], is_first: bool) -> Option<&[u8]> {
-    let line = text.split(|byte| *byte == b'\n').next();
-    line.filter(|line| is_first && line.first() != Some(&b'#'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_directive_of_a_block_is_found() {
-        let text = b"#Version: 1.0\n#Fields: a b\nx y\n#fields: c\nz\n# else\n";
-        assert_eq!(last_directive(text), Some(&b"#fields: c"[..]));
-        assert_eq!(last_directive(b"a\nb\n"), None);
-        assert_eq!(last_directive(b""), None);
-        assert_eq!(
-            last_directive(b"\"#Fields: a\"\nx\n"),
-            Some(&b"\"#Fields: a\""[..])
-        );
-    }
-
-    #[test]
-    fn the_first_line_of_a_log_may_name_its_columns() {
-        assert_eq!(
-            header(b"time,status\n1,2\n", true),
-            Some(&b"time,status"[..])
-        );
-        assert_eq!(header(b"time,status\n1,2\n", false), None);
-        assert_eq!(header(b"#Software: x\n", true), None);
-        assert_eq!(last_directive(b"#Fields: a\n"), Some(&b"#Fields: a"[..]));
-    }
 }

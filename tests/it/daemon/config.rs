@@ -6,6 +6,8 @@ use std::path::Path;
 #[derive(Clone)]
 pub(crate) struct Config {
     sections: Vec<(String, Vec<(String, String)>)>,
+    /// Keys before any section.
+    head: String,
     /// Further text at the end: more logs, more outputs.
     pub(crate) extra: String,
 }
@@ -21,6 +23,7 @@ impl Config {
     pub(crate) fn new(folder: &Path, log: &Path) -> Config {
         let mut config = Config {
             sections: Vec::new(),
+            head: String::new(),
             extra: String::new(),
         };
         for (key, value) in [
@@ -41,6 +44,11 @@ impl Config {
         config.set("store.path", quoted(folder.join("state/store.db")));
         config.set("[log].path", quoted(log));
         config
+    }
+
+    /// Adds the parser files of this folder.
+    pub(crate) fn parsers(&mut self, folder: &Path) {
+        self.head = format!("parsers = [{}]\n", quoted(folder));
     }
 
     /// Sends to this carbon, impatiently.
@@ -85,7 +93,7 @@ impl Config {
 
     /// The file's text.
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
+        let mut text = self.head.clone();
         for (section, keys) in &self.sections {
             text.push_str(&format!("[{section}]\n"));
             for (key, value) in keys {

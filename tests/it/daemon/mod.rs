@@ -18,6 +18,7 @@ mod compressed;
 mod config;
 mod copytruncate;
 mod crash;
+mod formats;
 mod geo;
 mod graphite;
 mod http;

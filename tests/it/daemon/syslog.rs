@@ -21,7 +21,8 @@ fn listening(url: &str) -> Scene {
     scene
 }
 
-fn free_port(udp: bool) -> u16 {
+/// A port that nobody uses at the moment.
+pub(super) fn free_port(udp: bool) -> u16 {
     let address = "127.0.0.1:0";
     let local = if udp {
         UdpSocket::bind(address).unwrap().local_addr()
