@@ -239,9 +239,9 @@ pub struct ExplainArgs {
     /// The line, or - to read lines from standard input
     #[arg(value_name = "LINE|-", default_value = "-", allow_hyphen_values = true)]
     pub line: OsString,
-    /// The parser; without it the one that reads the line best
-    #[arg(short, long, value_name = "NAME")]
-    pub parser: Option<String>,
+    /// Parsers to try on each line, in order; without it the one that reads the line best
+    #[arg(short, long, value_name = "NAME,…", value_delimiter = ',')]
+    pub parser: Vec<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it")]
     pub parsers: ParserArgs,

@@ -218,6 +218,30 @@ fn a_required_field_that_is_missing_is_named() {
 }
 
 #[test]
+fn of_several_parsers_the_first_that_reads_a_line_explains_it() {
+    let line = r#"203.0.113.9 - - [31/Oct/2013:07:06:42 +0000] "GET /cart HTTP/1.1" 200 43"#;
+    let parser = |list: &str, line: &str| {
+        let args = ["explain", "--json", "--parser", list, line];
+        run(&args).exits(0).json_lines().remove(0)["parser"].clone()
+    };
+    let combined = format!(r#"{line} "-" "curl/8""#);
+    // Both read it, and `apache-combined` all of it.
+    assert_eq!(
+        parser("apache-common,apache-combined", &combined),
+        "apache-common"
+    );
+    assert_eq!(
+        parser("apache-combined,apache-common", &combined),
+        "apache-combined"
+    );
+    assert_eq!(
+        parser("haproxy-http,nginx-combined", &combined),
+        "nginx-combined"
+    );
+    run(&["explain", "--parser", "haproxy-http,nginx-error", line]).exits(1);
+}
+
+#[test]
 fn columns_and_headers_are_learnt_as_they_come() {
     let log = "#Fields: date time cs-method sc-status x-own\n2013-10-31 07:06:42 GET 200 one\n\
         #Fields: date time x-other cs-method sc-status\n2013-10-31 07:06:43 two GET 404\n";

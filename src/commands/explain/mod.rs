@@ -1,7 +1,8 @@
 //! `beacontail explain`: what becomes of a line.
 //!
-//! Each line is read once by the parser that explains it; without a named one every parser tries it
-//! first, as detection does. What is told is what `replay` would count, asked of the same rules; nothing
+//! Each line is read once by the parser that explains it; without a named one, or with several, every
+//! parser tries it first, as detection does. Of several that were named the first that reads it explains
+//! it, as in `replay`. What is told is what `replay` would count, asked of the same rules; nothing
 //! is kept from line to line but what the format itself says of the lines after.
 
 mod client;
@@ -37,9 +38,8 @@ const BUFFER: usize = 1 << 16;
 /// The user's mistakes and I/O errors.
 pub(crate) fn run(args: &ExplainArgs) -> Result<Done, Failure> {
     let mut engine = Engine::open(&args.parsers)?;
-    let named: Vec<String> = args.parser.iter().cloned().collect();
-    let mut names = engine.parsers(&named)?;
-    if names.is_empty() {
+    let mut names = engine.parsers(&args.parser)?;
+    if args.parser.is_empty() {
         let order = engine.catalog.detection_order();
         let order = order.iter().map(|entry| entry.definition.name.clone());
         names = order.collect();
@@ -171,7 +171,11 @@ impl<'e> Parsers<'e> {
             let failed = tried.filter_map(|(parser, attempt)| Some((parser, reason(attempt)?)));
             text::none_read(out, failed.collect(), line, args.raw)?;
         }
-        let Some(explainer) = self.explainers.get_mut(best(&attempts)) else {
+        // Of parsers that were named, the first that reads a line counts it.
+        let first = attempts.iter().position(is_read);
+        let chosen = first.filter(|_| !args.parser.is_empty());
+        let chosen = chosen.unwrap_or_else(|| best(&attempts));
+        let Some(explainer) = self.explainers.get_mut(chosen) else {
             json::without_parser(out, "no parser");
             return Ok(false);
         };
