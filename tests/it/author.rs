@@ -37,7 +37,12 @@ fn proposed(folder: &Folder, log: &str) -> Option<(String, String)> {
         let said = ran.exits(0).err;
         return Some((file, said));
     }
-    let plain = ["no new parser is needed", "no layout found", "no lines yet"];
+    let plain = [
+        "no new parser is needed",
+        "no layout found",
+        "no time in most",
+        "no lines yet",
+    ];
     assert!(
         plain.iter().any(|reason| ran.err.contains(reason)),
         "{log}: {}",
@@ -435,4 +440,128 @@ fn diff_tells_moved_lost_and_unread() {
         caddy.contains("3 lines only the old side reads\n  - 203.0.113.x"),
         "{caddy}"
     );
+}
+
+/// What is proposed for these lines: the file's text, which passes its own examples.
+#[track_caller]
+fn proposal_for(lines: &str) -> String {
+    let folder = Folder::new();
+    let log = folder.file("odd.log", lines);
+    let (file, _) = proposed(&folder, &log).expect("a proposal");
+    run(&["parsers", "test", &file]).exits(0);
+    std::fs::read_to_string(file).unwrap()
+}
+
+#[track_caller]
+fn proposes(lines: &str, parts: &[&str]) {
+    let text = proposal_for(lines);
+    for part in parts {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn keys_in_camel_case_are_known() {
+    proposes(
+        r#"{"time":"2026-11-21T10:15:30.12Z","properties":{"httpMethod":"GET","httpVersion":"2.0.0.0","requestUri":"https://shop.example:443/a?sig=S3CR3T","responseBytes":"2048","clientIp":"192.0.2.9","timeTaken":"0.023","requestProtocol":"HTTPS","httpStatusCode":"503","errorInfo":"NoError"}}"#,
+        &[
+            r#"request_method = "properties.httpMethod""#,
+            r#"request_uri = "properties.requestUri""#,
+            r#"status = "properties.httpStatusCode""#,
+            r#"body_bytes_sent = "properties.responseBytes""#,
+            r#"request_time = "properties.timeTaken""#,
+            r#"scheme = "properties.requestProtocol""#,
+            r#"properties_error_info = "properties.errorInfo""#,
+            r#""httpVersion":"2.0.0.0""#,
+            "sig=hidden",
+        ],
+    );
+}
+
+#[test]
+fn a_gateways_service_is_not_taken_for_the_request() {
+    let line = r#"{"latencies":{"request":515,"kong":58,"proxy":457},"service":{"host":"httpbin.org","protocol":"http"},"request":{"querystring":{"who":"x"},"uri":"/cart","headers":{"host":"shop.example"},"method":"GET"},"client_ip":"192.0.2.9","response":{"status":502,"size":0},"started_at":1614232668342}"#;
+    let text = proposal_for(line);
+    for part in [
+        r#"request_time = "latencies.request""#,
+        r#"request_time = "ms""#,
+        r#"upstream_response_time = "latencies.proxy""#,
+        r#"service_host = "service.host""#,
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(
+        !text.contains("server_protocol") && !text.contains("querystring_who"),
+        "{text}"
+    );
+}
+
+#[test]
+fn pairs_become_logfmt_and_a_time_before_them_is_searched() {
+    proposes(
+        "I, [2026-11-21T10:15:30.1 #47]  INFO -- : [6f1c] method=GET path=/a status=200 format=html duration=58.3\nI, [2026-11-21T10:15:31.1 #47]  INFO -- : [6f1d] method=GET path=/b status=503 error=\"x y\" format=html duration=58.3\n",
+        &[
+            "[format.logfmt]",
+            r#"request_time = "duration""#,
+            r#"format = "rfc3339""#,
+            "search = ",
+        ],
+    );
+}
+
+#[test]
+fn a_unit_in_a_column_of_its_own_is_the_numbers_unit() {
+    proposes(
+        "2026-11-21T10:15:30.1Z GET /cart?id=7 200 1024 12.345 ms\n2026-11-21T10:15:31.1Z POST /b 503 7 204 ms\n",
+        &["${request_time} ms", r#"request_time = "ms""#],
+    );
+}
+
+#[test]
+fn columns_behind_apaches_common_get_plain_names() {
+    proposes(
+        r#"192.0.2.9 - - [21/Nov/2026:10:15:30 +0100] "GET /a HTTP/1.1" 200 1234 0.087 exec-1"#,
+        &["${body_bytes_sent} ${request_time} ${field1}"],
+    );
+}
+
+#[test]
+fn a_format_that_reads_only_with_fields_missing_is_no_answer() {
+    proposes(
+        r#"[21/Nov/2026:10:15:30 +0000] "GET /a.js HTTP/1.1" 200 1024 "-" "Mozilla/5.0" 192.0.2.9 defr HIT zone.example"#,
+        &["${remote_addr}", "${upstream_cache_status} ${host}"],
+    );
+}
+
+#[test]
+fn times_with_a_comma_are_found_and_lines_without_time_are_said_to_be() {
+    proposes(
+        "2026-11-21 10:15:30,123|INFO|192.0.2.9|GET|/c?sid=AB12CD|HTTP/1.1|200|51|a.b@c.example|Mozilla/5.0 (X11)\n",
+        &[
+            "%H:%M:%S,%f",
+            "${http_user_agent}",
+            "sid=hidden|HTTP/1.1|200",
+        ],
+    );
+    let folder = Folder::new();
+    let log = folder.file("dev.log", "GET /cart 200 12.345 ms - 1024\n");
+    let ran = run(&["parsers", "new", &log]).exits(1);
+    assert!(ran.err.contains("no time in most"), "{}", ran.err);
+}
+
+#[test]
+fn the_line_that_is_not_read_is_shown_without_its_secrets() {
+    let good = "2026-11-21T10:15:30Z GET /cart 200 1024\n";
+    let folder = Folder::new();
+    let log = folder.file(
+        "odd.log",
+        format!("login?token=S3CR3T from 192.0.2.9\n{good}{good}"),
+    );
+    let ran = run(&["parsers", "new", &log]).exits(0);
+    assert!(
+        ran.err.contains("does not read: login?token=hidden"),
+        "{}",
+        ran.err
+    );
+    assert!(!ran.err.contains("192.0.2.9"), "{}", ran.err);
 }

@@ -14,7 +14,7 @@ use crate::geo::replace_addresses;
 use crate::record::{Span, compile_pattern};
 
 /// What is replaced, in this order; the first group stays.
-const SECRETS: [(&str, &str); 5] = [
+const SECRETS: [(&str, &str); 11] = [
     // A JSON value, or a list of them, of a key that says so.
     (
         r#"(?i)("[^"]*(?:cookie|authorization|token|secret|passw|session|api-?_?key|signature|credential)[^"]*"\s*:\s*\[?\s*")(?:[^"\\]|\\.)+"#,
@@ -26,7 +26,34 @@ const SECRETS: [(&str, &str); 5] = [
     ),
     // A parameter or cookie of a name that says so.
     (
-        r#"(?i)([A-Za-z0-9_.-]*(?:token|secret|passw|pwd|session|sess|auth|sid|apikey|api_key|signature|sig|credential|email|jwt)[A-Za-z0-9_.-]*=)[^&;\s"',}\\]+"#,
+        r#"(?i)([A-Za-z0-9_.-]*(?:token|secret|passw|pwd|session|sess|auth|sid|apikey|api_key|signature|sig|credential|email|jwt)[A-Za-z0-9_.-]*=)[^&;|\s"',}\\]+"#,
+        "hidden",
+    ),
+    // A parameter or key that holds a person's name, or a parameter with a code that lets somebody in.
+    (
+        r#"(?i)([?&;|\s](?:user|username|user_?id|login|name|first_?name|last_?name|full_?name|phone|tel)=)(?:-?[^-&;|\s"',}\\])[^&;|\s"',}\\]*"#,
+        "hidden",
+    ),
+    (
+        r#"(?i)([?&](?:key|code|otp|pin|ticket|nonce|state)=)[^&;|\s"',}\\]+"#,
+        "hidden",
+    ),
+    // Cookies, whatever they are called.
+    (
+        r#"("[A-Za-z0-9_.-]+=|;\s?[A-Za-z0-9_.-]+=)[^;"&\s\\]+"#,
+        "hidden",
+    ),
+    (
+        r#"(?i)("(?:user|username|user_?id|login|e?mail|first_?name|last_?name|full_?name|phone)"\s*:\s*")(?:[^"\\-]|\\.)(?:[^"\\]|\\.)*"#,
+        "hidden",
+    ),
+    // Keys that a service gives out, by their prefixes; what is long and random in a path.
+    (
+        r"()\b(?:(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]+|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[A-Za-z0-9-]+)",
+        "hidden",
+    ),
+    (
+        r"(/)(?:[0-9A-Fa-f]{24,}|[A-Za-z0-9_]{32,}|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})\b",
         "hidden",
     ),
     (r"()\beyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)*", "hidden"),
@@ -78,6 +105,13 @@ impl Anonymous {
         let mut out = Vec::new();
         let addresses = &mut self.addresses;
         replace_addresses(&text, &mut out, &mut |address, out| {
+            // HTTP/2 is 2.0.0.0 to Azure.
+            if let IpAddr::V4(version) = address
+                && matches!(version.octets(), [1..=3, 0 | 1, 0, 0])
+            {
+                out.extend_from_slice(version.to_string().as_bytes());
+                return;
+            }
             let next = addresses.len() + 1;
             let number = *addresses.entry(address.to_canonical()).or_insert(next);
             out.extend_from_slice(documentation(address, number).as_bytes());
@@ -136,7 +170,7 @@ mod tests {
     fn secrets_become_words() {
         assert_eq!(
             shown(r#"GET /a?x=1&access_token=abc.def&y=2 "sid=77; theme=dark""#),
-            r#"GET /a?x=1&access_token=hidden&y=2 "sid=hidden; theme=dark""#
+            r#"GET /a?x=1&access_token=hidden&y=2 "sid=hidden; theme=hidden""#
         );
         assert_eq!(shown("Bearer abcdef0123"), "Bearer hidden");
         assert_eq!(
@@ -144,6 +178,22 @@ mod tests {
             r#"{"Authorization":["hidden"],"Cookie":["hidden"],"n":1}"#
         );
         assert_eq!(shown("/u/jane.doe@mail.test/x"), "/u/user@example.com/x");
+        assert_eq!(
+            shown("GET /r/5f4dcc3b5aa765d61d8327deb882cf99/x?key=AIzaSy&q=shoes&name=Anna+Schmidt"),
+            "GET /r/hidden/x?key=hidden&q=shoes&name=hidden"
+        );
+        assert_eq!(
+            shown(r#"{"user":"alice","user":"-","httpVersion":"2.0.0.0","a":"sk_live_51Habc"}"#),
+            r#"{"user":"hidden","user":"-","httpVersion":"2.0.0.0","a":"hidden"}"#
+        );
+        assert_eq!(
+            shown("/u/8601b555-6a83-4c12-8269-97c8e32cdb22?a"),
+            "/u/hidden?a"
+        );
+        assert_eq!(
+            shown("/c?sid=77|200|12|user=-|name=Anna|\"_ga=GA1.2; t=5\""),
+            "/c?sid=hidden|200|12|user=-|name=hidden|\"_ga=hidden; t=hidden\""
+        );
         let line = b"203.0.113.9 - frank [";
         let hidden = Anonymous::new().line(line, &[Span::new(14, 19)]);
         assert_eq!(hidden, b"203.0.113.1 - hidden [");

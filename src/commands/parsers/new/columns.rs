@@ -140,6 +140,8 @@ pub(super) enum Class {
     Decimal,
     /// A number with a unit behind it.
     Suffixed(&'static str),
+    /// A unit alone, behind the column of its number.
+    Unit(&'static str),
     Agent,
     Url,
     Path,
@@ -152,7 +154,7 @@ pub(super) enum Class {
 }
 
 /// Times that no other class holds, as servers and people write them.
-const STRFTIME: [&str; 9] = [
+const STRFTIME: [&str; 12] = [
     "%d/%b/%Y:%H:%M:%S%.f",
     "%Y/%m/%d %H:%M:%S%.f",
     "%d/%b/%Y %H:%M:%S%.f",
@@ -162,6 +164,9 @@ const STRFTIME: [&str; 9] = [
     "%d/%m/%Y:%H:%M:%S",
     "%Y%m%d%H%M%S",
     "%B %d, %YT%H:%M:%S %z",
+    "%Y-%m-%d %H:%M:%S,%f",
+    "%Y-%m-%d %H:%M:%S %z",
+    "%Y-%m-%dT%H:%M:%S,%f",
 ];
 
 const CACHE: [&str; 16] = [
@@ -211,7 +216,7 @@ pub(super) fn class(values: &[&[u8]]) -> Class {
     if let Some(class) = time_class(&share) {
         return class;
     }
-    let tests: [(Class, usize, Test<'_>); 20] = [
+    let tests: [(Class, usize, Test<'_>); 22] = [
         (Class::Date, 95, &|v| is_date(v)),
         (Class::Clock, 95, &|v| is_clock(v)),
         (Class::Address, 95, &|v| is_address(v)),
@@ -226,11 +231,13 @@ pub(super) fn class(values: &[&[u8]]) -> Class {
         (Class::Suffixed("ms"), 95, &|v| is_suffixed(v, b"ms")),
         (Class::Suffixed("us"), 95, &|v| is_suffixed(v, b"us")),
         (Class::Suffixed("s"), 95, &|v| is_suffixed(v, b"s")),
+        (Class::Unit("ms"), 100, &|v| v == b"ms"),
+        (Class::Unit("us"), 100, &|v| v == b"us"),
         (Class::Url, 80, &|v| {
             v.starts_with(b"http://") || v.starts_with(b"https://")
         }),
         (Class::Path, 80, &|v| v.starts_with(b"/")),
-        (Class::Scheme, 95, &|v| matches!(v, b"http" | b"https")),
+        (Class::Scheme, 95, &|v| is_one_of(v, &["http", "https"])),
         (Class::Tls, 95, &|v| v.starts_with(b"TLSv")),
         (Class::Cache, 95, &|v| is_one_of(v, &CACHE)),
         (Class::Provider, 60, &|v| is_one_of(v, &PROVIDERS)),
@@ -302,7 +309,13 @@ pub(super) fn is_address(value: &[u8]) -> bool {
     plain && std::str::from_utf8(value).is_ok_and(|v| v.parse::<std::net::IpAddr>().is_ok())
 }
 
+/// An address with a port, or a list of them, as of servers that were asked in turn.
 pub(super) fn is_address_port(value: &[u8]) -> bool {
+    let mut parts = value.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+    parts.all(is_one_address_port)
+}
+
+fn is_one_address_port(value: &[u8]) -> bool {
     let Some(colon) = value.iter().rposition(|&b| b == b':') else {
         return false;
     };
@@ -341,8 +354,15 @@ pub(super) fn is_method(value: &[u8]) -> bool {
     known.contains(&value)
 }
 
+/// A status that servers and CDNs are known to give: 390 is a count.
 pub(super) fn is_status(value: &[u8]) -> bool {
-    value == b"000" || (outline(value, b"000") && matches!(value.first(), Some(b'1'..=b'5')))
+    let number = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
+    outline(value, b"000")
+        && matches!(
+            number.unwrap_or(u16::MAX),
+            0 | 100..=103 | 200..=208 | 226 | 300..=308 | 400..=451 | 460..=464 | 494..=499
+                | 500..=511 | 520..=530 | 561 | 598..=599
+        )
 }
 
 pub(super) fn is_decimal(value: &[u8]) -> bool {

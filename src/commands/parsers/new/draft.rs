@@ -16,6 +16,8 @@ pub(super) enum Format {
     Append(String),
     /// Field and path.
     Json(Vec<(String, String)>),
+    /// Field and key.
+    Logfmt(Vec<(String, String)>),
     /// Columns named by the file itself.
     W3c(&'static str),
 }
@@ -111,8 +113,10 @@ impl Draft {
             Format::Append(text) => {
                 push(out, format_args!("\n[format]\nappend = {}\n", string(text)));
             }
-            Format::Json(fields) => {
-                out.push_str("\n[format.json]\n");
+            Format::Json(fields) | Format::Logfmt(fields) => {
+                let is_json = matches!(self.format, Format::Json(_));
+                let kind = if is_json { "json" } else { "logfmt" };
+                push(out, format_args!("\n[format.{kind}]\n"));
                 for (name, path) in fields {
                     push(out, format_args!("{} = {}\n", key(name), string(path)));
                 }

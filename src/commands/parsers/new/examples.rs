@@ -180,11 +180,13 @@ fn example(
         .fields
         .into_iter()
         .filter(|(name, value)| wanted(name) && short(value));
-    pairs.extend(own.take(if matches!(draft.format, DraftFormat::Json(_)) {
-        16
-    } else {
-        40
-    }));
+    pairs.extend(own.take(
+        if matches!(draft.format, DraftFormat::Json(_) | DraftFormat::Logfmt(_)) {
+            16
+        } else {
+            40
+        },
+    ));
     whole.push_str(&shown);
     Some(Example {
         line: whole,

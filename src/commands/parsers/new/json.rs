@@ -16,8 +16,8 @@ const DEEPEST: usize = 5;
 
 /// Values of each path, as texts.
 #[derive(Default)]
-struct Keys {
-    values: BTreeMap<Vec<String>, Vec<String>>,
+pub(super) struct Keys {
+    pub(super) values: BTreeMap<Vec<String>, Vec<String>>,
     /// Objects whose keys are headers, and whether each header is a list.
     headers: BTreeMap<Vec<String>, bool>,
 }
@@ -34,7 +34,7 @@ pub(super) fn draft(lines: &[&[u8]]) -> Option<Draft> {
             }
         }
     }
-    (objects * 2 > lines.len()).then(|| keys.draft(objects))?
+    (objects * 2 > lines.len()).then(|| keys.draft(objects, None))?
 }
 
 impl Keys {
@@ -45,6 +45,7 @@ impl Keys {
                 *self.headers.entry(path).or_default() |= lists;
                 return;
             }
+            Value::Object(_) if is_asked(&path) => return,
             Value::Object(object) => {
                 for (key, value) in object.iter().filter(|_| path.len() < DEEPEST) {
                     let mut inner = path.clone();
@@ -60,7 +61,9 @@ impl Keys {
         self.values.entry(path).or_default().push(text);
     }
 
-    fn draft(&self, objects: usize) -> Option<Draft> {
+    /// The fields that these keys hold. Where no key holds the time, `search` finds it: a pattern, and
+    /// how what it finds is written.
+    pub(super) fn draft(&self, objects: usize, search: Option<(&str, &str)>) -> Option<Draft> {
         let classes: BTreeMap<&Vec<String>, Class> = self
             .values
             .iter()
@@ -69,24 +72,28 @@ impl Keys {
                 (path, class(&bytes))
             })
             .collect();
-        let (time, time_format) = time(&classes)?;
-        let mut fields = vec![("time".to_owned(), joined(time)?)];
+        let time = time(&classes);
+        let mut fields = Vec::new();
+        if let Some((path, _)) = &time {
+            fields.push(("time".to_owned(), joined(path)?));
+        }
         let mut units = Vec::new();
         let mut used: BTreeSet<String> = BTreeSet::from(["time".to_owned()]);
-        let mut taken: BTreeSet<&Vec<String>> = BTreeSet::from([time]);
+        let mut taken: BTreeSet<&Vec<String>> = time.iter().map(|(path, _)| *path).collect();
         // A key at the top before one of the same meaning further down.
         let mut order: Vec<(&Vec<String>, &Class)> = classes.iter().map(|(p, c)| (*p, c)).collect();
         order.sort_by_key(|(path, _)| (path.len(), rank(path)));
         for &(path, class) in &order {
             let last = path.last().map_or("", String::as_str);
-            let known = well_known(&path.join("_"), class).or_else(|| well_known(last, class));
+            let own = (!is_of_another(path)).then(|| well_known(last, class));
+            let known = well_known(&path.join("_"), class).or(own.flatten());
             let (Some(name), Some(text)) = (known, joined(path)) else {
                 continue;
             };
             if !taken.contains(path) && used.insert(name.to_owned()) {
                 taken.insert(path);
                 if matches!(name, "request_time" | "upstream_response_time")
-                    && let Some(unit) = unit(last)
+                    && let Some(unit) = unit(&path.join("_"))
                 {
                     units.push((name.to_owned(), unit));
                 }
@@ -103,9 +110,15 @@ impl Keys {
         }
         fields.extend(self.families());
         let require = self.required(&fields, objects);
+        let (time_field, time_format, time_search) = match (time, search) {
+            (Some((_, format)), _) => (Some("time".to_owned()), format, None),
+            (None, Some((pattern, format))) => (None, format.to_owned(), Some(pattern.to_owned())),
+            (None, None) => return None,
+        };
         Some(Draft {
-            time_field: Some("time".to_owned()),
+            time_field,
             time_format: Some(time_format),
+            time_search,
             units,
             require,
             ..Draft::of(Format::Json(fields))
@@ -174,7 +187,7 @@ fn time<'k>(classes: &BTreeMap<&'k Vec<String>, Class>) -> Option<(&'k Vec<Strin
 fn rank(path: &[String]) -> usize {
     let last = path.last().map(|key| normal(key)).unwrap_or_default();
     match last.as_str() {
-        "clienthost" | "remote_ip" | "remote_addr" => 0,
+        "client_host" | "remote_ip" | "remote_addr" | "original_url" => 0,
         "client" | "remote" | "host" | "path" | "code" => 2,
         _ => 1,
     }
@@ -191,6 +204,31 @@ fn is_headers(path: &[String]) -> bool {
     ];
     path.last()
         .is_some_and(|key| names.contains(&normal(key).as_str()))
+}
+
+/// An object of what the client sent as parameters: its keys are the client's.
+fn is_asked(path: &[String]) -> bool {
+    let names = [
+        "query",
+        "querystring",
+        "query_string",
+        "params",
+        "cookies",
+        "body",
+    ];
+    path.last()
+        .is_some_and(|key| names.contains(&normal(key).as_str()))
+}
+
+/// True below an object that tells of the server that was asked, not of the request.
+fn is_of_another(path: &[String]) -> bool {
+    let names = [
+        "service", "upstream", "backend", "route", "origin", "tries", "tls",
+    ];
+    let outer = path.split_last().map_or(path, |(_, outer)| outer);
+    outer
+        .iter()
+        .any(|key| names.contains(&normal(key).as_str()))
 }
 
 /// The path as the layout takes it; `None` for keys that cannot be written plainly.

@@ -118,17 +118,15 @@ pub(super) fn appended(tails: &[&[u8]], used: &[String], apache: bool) -> Option
     Some(draft)
 }
 
-/// nginx variables as Apache's directives; notes where Apache has none.
+/// nginx variables as Apache's directives; `None` where Apache has none of that name.
 fn as_apache(text: &str) -> Option<String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let (name, tail) = after.split_once('}')?;
         out.push_str(&before.replace('%', "%%"));
-        match name.strip_prefix("http_") {
-            Some(header) => out.push_str(&format!("%{{{}}}i", header.replace('_', "-"))),
-            None => out.push_str(&format!("%{{{name}}}n")),
-        }
+        let header = name.strip_prefix("http_")?;
+        out.push_str(&format!("%{{{}}}i", header.replace('_', "-")));
         rest = tail;
     }
     out.push_str(&rest.replace('%', "%%"));
@@ -143,6 +141,8 @@ struct Names {
     time: Option<usize>,
     status: Option<usize>,
     is_tail: bool,
+    /// The name that the column before this one got.
+    last: Option<String>,
     units: BTreeMap<String, &'static str>,
 }
 
@@ -160,6 +160,7 @@ impl Names {
             time: columns.iter().position(is_time),
             status: columns.iter().position(|c| c.class == Class::Status),
             is_tail: false,
+            last: None,
             units: BTreeMap::new(),
         }
     }
@@ -177,6 +178,7 @@ impl Names {
             }
         };
         self.used.push(name.clone());
+        self.last = Some(name.clone());
         name
     }
 
@@ -247,6 +249,7 @@ impl Names {
         let to_time = self.time.and_then(|time| time.checked_sub(number));
         let behind_status = self.is_tail || self.status.is_some_and(|status| number > status);
         let quoted = column.close == "\"";
+        let parted = matches!(column.before.last(), Some(b'\t' | b',' | b';' | b'|'));
         let next = columns.get(number + 1).map(|column| &column.class);
         let candidates: &[&str] = match &column.class {
             Class::Address if before_time || !self.is_tail => {
@@ -266,7 +269,22 @@ impl Names {
             Class::Url if quoted => &["http_referer"],
             Class::Url if !behind_status => &["request_uri"],
             // Behind known fields a short number is as well a count.
-            Class::Status if !self.is_tail => &["status", "upstream_status"],
+            Class::Status if !self.is_tail && !matches!(next, Some(Class::Unit(_))) => {
+                &["status", "upstream_status"]
+            }
+            Class::Integer | Class::Status | Class::Decimal
+                if behind_status && matches!(next, Some(Class::Unit(_))) =>
+            {
+                &["request_time", "upstream_response_time"]
+            }
+            Class::Unit(unit) => {
+                let is_time =
+                    |n: &&String| matches!(n.as_str(), "request_time" | "upstream_response_time");
+                if let Some(name) = self.last.as_ref().filter(is_time) {
+                    self.units.insert(name.clone(), unit);
+                }
+                return (*unit).to_owned();
+            }
             Class::Integer if behind_status && !self.is_tail => &["body_bytes_sent"],
             Class::Decimal if behind_status => &["request_time", "upstream_response_time"],
             Class::Suffixed(unit) if behind_status => {
@@ -274,7 +292,7 @@ impl Names {
                 self.units.insert(name.clone(), unit);
                 return format!("${{{name}}}{unit}");
             }
-            Class::Agent if quoted => &["http_user_agent"],
+            Class::Agent if quoted || parted => &["http_user_agent"],
             Class::Host => &["host", "server_name"],
             Class::Scheme => &["scheme"],
             Class::Tls => &["ssl_protocol"],

@@ -10,6 +10,7 @@ mod draft;
 mod examples;
 mod json;
 mod layout;
+mod logfmt;
 mod names;
 mod nginx_conf;
 
@@ -40,17 +41,28 @@ pub(super) fn new(args: &NewArgs) -> Result<Done, Failure> {
     }
     let name = name(args, &engine);
     let best = known(&engine, &log.text)?;
+    let cut = match &best {
+        Some((name, _)) => cut(&engine, name, &lines),
+        None => false,
+    };
     let mut drafts = Vec::new();
+    let mut goes_on = false;
+    let well = |(_, fit): &&(String, Fit)| reads_well(fit) && !cut;
     if let Some(path) = &args.nginx_conf {
         drafts = nginx_conf::drafts(path)?;
-    } else if let Some((parent, fit)) = best.as_ref().filter(|(_, fit)| reads_well(fit)) {
+    } else if let Some((parent, fit)) = best.as_ref().filter(well) {
         match extended(&engine, parent, &lines) {
-            Some(draft) => drafts.push(draft),
-            None => return Ok(nothing_to_write(parent, fit)),
+            Extended::By(draft) => drafts.push(draft),
+            Extended::Anew => {
+                goes_on = true;
+                drafts.extend(layout::drafts(&lines));
+            }
+            Extended::Nothing => return Ok(nothing_to_write(parent, fit)),
         }
     } else {
         drafts.extend(w3c(&lines));
         drafts.extend(json::draft(&lines));
+        drafts.extend(logfmt::draft(&lines));
         drafts.extend(layout::drafts(&lines));
     }
     let proposal = proposal(&mut engine, &name, &drafts, &lines);
@@ -58,13 +70,13 @@ pub(super) fn new(args: &NewArgs) -> Result<Done, Failure> {
         let read = usize::try_from(fit.read).unwrap_or(usize::MAX);
         let more = proposal
             .as_ref()
-            .is_some_and(|p| p.read > read || p.extends);
-        if reads_half(fit) && !more {
+            .is_some_and(|p| p.read > read || p.extends || goes_on);
+        if reads_half(fit) && !more && !cut {
             return Ok(nothing_to_write(parent, fit));
         }
     }
     let Some(proposal) = proposal else {
-        return Err(cannot(best.as_ref(), lines.len()));
+        return Err(cannot(best.as_ref(), &lines));
     };
     written(args, &proposal)?;
     report(&proposal, &lines, args);
@@ -151,28 +163,61 @@ fn nothing_to_write(parent: &str, fit: &Fit) -> Done {
     Done::Complete
 }
 
+/// What is to be done where lines go on behind a known format's last field.
+enum Extended {
+    /// A child of the format.
+    By(Draft),
+    /// They do, but the parent has no words for what stands there.
+    Anew,
+    /// They do not.
+    Nothing,
+}
+
 /// A child of a format behind whose last field most lines go on.
-fn extended(engine: &Engine, parent: &str, lines: &[&[u8]]) -> Option<Draft> {
-    let entry = engine.catalog.format(parent).ok()?;
-    let LayoutDefinition::Server { dialect, .. } = &entry.definition.layout.value else {
-        return None;
+fn extended(engine: &Engine, parent: &str, lines: &[&[u8]]) -> Extended {
+    let (Ok(entry), Ok(format)) = (engine.catalog.format(parent), engine.format(parent)) else {
+        return Extended::Nothing;
     };
-    let apache = match dialect {
-        Dialect::Nginx(_) => false,
-        Dialect::Apache => true,
-        _ => return None,
+    let apache = match &entry.definition.layout.value {
+        LayoutDefinition::Server {
+            dialect: Dialect::Nginx(_),
+            ..
+        } => false,
+        LayoutDefinition::Server {
+            dialect: Dialect::Apache,
+            ..
+        } => true,
+        _ => return Extended::Nothing,
     };
-    let format = engine.format(parent).ok()?;
     let tails: Vec<&[u8]> = lines
         .iter()
         .filter_map(|line| tail(engine, &format, line))
         .collect();
     if tails.len() * 2 < lines.len() {
-        return None;
+        return Extended::Nothing;
     }
-    let mut draft = layout::appended(&tails, &format.names(), apache)?;
-    draft.extends = Some(parent.to_owned());
-    Some(draft)
+    match layout::appended(&tails, &format.names(), apache) {
+        Some(mut draft) => {
+            draft.extends = Some(parent.to_owned());
+            Extended::By(draft)
+        }
+        None => Extended::Anew,
+    }
+}
+
+/// True when a format reads most lines only as a person would: fields of them are missing or cut.
+fn cut(engine: &Engine, name: &str, lines: &[&[u8]]) -> bool {
+    let Ok(format) = engine.format(name) else {
+        return false;
+    };
+    let mut reader = format.reader(&[], &engine.zone);
+    let mut spans = vec![Span::ABSENT; reader.spans()];
+    let mut lenient = 0;
+    for line in lines {
+        let reading = reader.read(line, &mut spans);
+        lenient += usize::from(matches!(reading, Ok(Line::Record(Reading::Partial))));
+    }
+    lenient * 2 > lines.len()
 }
 
 /// What stands behind the last field of a format: the rest behind the shortest beginning of the line
@@ -235,8 +280,22 @@ fn proposal(
     examples::completed(engine, name, draft, lines, &mut Anonymous::new())
 }
 
-fn cannot(best: Option<&(String, Fit)>, lines: usize) -> Failure {
-    let mut message = format!("no layout found that reads half of the {lines} lines looked at");
+fn cannot(best: Option<&(String, Fit)>, lines: &[&[u8]]) -> Failure {
+    let timed = lines.iter().filter(|line| has_clock(line)).count();
+    if timed * 2 < lines.len() {
+        return Failure::Refused {
+            code: 1,
+            message: format!(
+                "no time in most of the {} lines looked at: what a minute holds cannot be counted",
+                lines.len()
+            ),
+            help: Some("let the server write the time into each line".to_owned()),
+        };
+    }
+    let mut message = format!(
+        "no layout found that reads half of the {} lines looked at",
+        lines.len()
+    );
     if let Some((name, fit)) = best.filter(|(_, fit)| fit.read > 0) {
         message.push_str(&format!("; `{name}` reads {} of them", fit.read));
     }
@@ -249,6 +308,13 @@ fn cannot(best: Option<&(String, Fit)>, lines: usize) -> Failure {
                 .to_owned(),
         ),
     }
+}
+
+/// True when a line holds what may be a time: a time of day, or nine digits and more in a row.
+fn has_clock(line: &[u8]) -> bool {
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    let clock = |w: &[u8]| matches!(w, [a, b, b':', c, d] if digits(&[*a, *b, *c, *d]));
+    line.windows(5).any(clock) || line.windows(9).any(digits)
 }
 
 fn written(args: &NewArgs, proposal: &Proposal) -> Result<(), Failure> {
@@ -280,7 +346,7 @@ fn report(proposal: &Proposal, lines: &[&[u8]], args: &NewArgs) {
     say(&format!("`{name}` reads {read} of {all} lines"));
     if let Some(line) = proposal.unread.and_then(|number| lines.get(number)) {
         let mut masked = Vec::new();
-        crate::geo::mask_addresses(line, &mut masked);
+        crate::geo::mask_addresses(&Anonymous::new().line(line, &[]), &mut masked);
         say(&format!(
             "the first that it does not read: {}",
             Untrusted(&masked).shortened(200)

@@ -11,6 +11,8 @@ const WELL_KNOWN: [(&str, &[&str]); 22] = [
             "client_ip",
             "clientip",
             "client_addr",
+            "client_address",
+            "remote_address",
             "remote_ip",
             "remoteip",
             "remoteaddr",
@@ -57,6 +59,7 @@ const WELL_KNOWN: [(&str, &[&str]); 22] = [
             "request_uri",
             "uri",
             "url",
+            "original_url",
             "requestpath",
             "path",
             "request_path",
@@ -82,6 +85,8 @@ const WELL_KNOWN: [(&str, &[&str]); 22] = [
         &[
             "status",
             "status_code",
+            "http_status_code",
+            "response_status_code",
             "statuscode",
             "code",
             "response_status",
@@ -105,6 +110,8 @@ const WELL_KNOWN: [(&str, &[&str]); 22] = [
             "downstreamcontentsize",
             "content_length",
             "bytes_out",
+            "response_bytes",
+            "response_length",
             "sc_bytes",
         ],
     ),
@@ -115,6 +122,7 @@ const WELL_KNOWN: [(&str, &[&str]); 22] = [
             "bytes_read",
             "bytes_in",
             "request_size",
+            "request_bytes",
             "bytes_received",
             "requestcontentsize",
         ],
@@ -123,6 +131,7 @@ const WELL_KNOWN: [(&str, &[&str]); 22] = [
         "request_time",
         &[
             "request_time",
+            "latencies_request",
             "duration",
             "latency",
             "elapsed",
@@ -201,7 +210,12 @@ const WELL_KNOWN: [(&str, &[&str]); 22] = [
     ),
     (
         "upstream_response_time",
-        &["upstream_response_time", "upstream_time", "originduration"],
+        &[
+            "upstream_response_time",
+            "latencies_proxy",
+            "upstream_time",
+            "originduration",
+        ],
     ),
     (
         "upstream_cache_status",
@@ -229,13 +243,14 @@ pub(super) const TIMES: [&str; 14] = [
 
 /// The name that a key stands for, if its values can be that.
 pub(super) fn well_known(key: &str, class: &Class) -> Option<&'static str> {
-    let key = normal(key);
+    let key = squashed(key);
     let known = WELL_KNOWN
         .iter()
-        .find(|(_, keys)| keys.contains(&key.as_str()));
+        .find(|(_, keys)| keys.iter().any(|known| squashed(known) == key));
     let (name, _) = known?;
     match (*name, class) {
         ("request", Class::Path | Class::Url) => Some("request_uri"),
+        ("server_protocol", Class::Scheme) => Some("scheme"),
         (name, class) => fits(name, class).then_some(name),
     }
 }
@@ -267,13 +282,28 @@ fn fits(name: &str, class: &Class) -> bool {
     }
 }
 
-/// A key in lower case, with one kind of separator.
+/// A key in lower case, with one kind of separator: `clientIp` is `client_ip`, `X-Cache` is `x_cache`.
 pub(super) fn normal(key: &str) -> String {
-    let one = |letter: char| match letter {
-        '-' | '.' | ' ' => '_',
-        letter => letter.to_ascii_lowercase(),
-    };
-    key.chars().map(one).collect()
+    let mut normal = String::new();
+    let mut last = '_';
+    for letter in key.chars() {
+        if letter.is_ascii_uppercase() && (last.is_ascii_lowercase() || last.is_ascii_digit()) {
+            normal.push('_');
+        }
+        normal.push(match letter {
+            '-' | '.' | ' ' => '_',
+            letter => letter.to_ascii_lowercase(),
+        });
+        last = letter;
+    }
+    normal
+}
+
+/// A key without case and separators, as two writers of the same name have in common.
+pub(super) fn squashed(key: &str) -> String {
+    let mut key = normal(key);
+    key.retain(|letter| letter != '_');
+    key
 }
 
 /// A field's name made of a key: letters, digits and `_`.
@@ -282,12 +312,19 @@ pub(super) fn field_name(key: &str) -> Option<String> {
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@'));
     let name = normal(key).replace('@', "");
+    // `http_NAME` is a request's header.
+    let name = name.strip_prefix("http_").unwrap_or(&name).to_owned();
     let begins = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic());
     (plain && begins && name.len() <= 60).then_some(name)
 }
 
 /// The unit that a key's name says.
 pub(super) fn unit(key: &str) -> Option<&'static str> {
+    // Node's loggers and Kong count milliseconds, and their keys do not say so.
+    let silent = key.ends_with("responseTime") || key.starts_with("latencies_");
+    if silent {
+        return Some("ms");
+    }
     let key = normal(key);
     let units = [
         ("_ms", "ms"),
@@ -299,4 +336,26 @@ pub(super) fn unit(key: &str) -> Option<&'static str> {
         .iter()
         .find(|(end, _)| key.ends_with(end))
         .map(|(_, unit)| *unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_known_however_they_are_written() {
+        for key in ["clientIp", "client_ip", "Client-IP", "CLIENTIP", "ClientIP"] {
+            assert_eq!(
+                well_known(key, &Class::Address),
+                Some("remote_addr"),
+                "{key}"
+            );
+        }
+        assert_eq!(well_known("httpStatusCode", &Class::Status), Some("status"));
+        assert_eq!(well_known("requestUri", &Class::Url), Some("request_uri"));
+        assert_eq!(well_known("protocol", &Class::Scheme), Some("scheme"));
+        assert_eq!(field_name("errorInfo"), Some("error_info".to_owned()));
+        assert_eq!(unit("durationMs"), Some("ms"));
+        assert_eq!(unit("took"), None);
+    }
 }
