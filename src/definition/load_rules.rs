@@ -13,7 +13,7 @@ use toml::de::DeTable;
 
 use super::toml_text::{Item, Reader, Table};
 use super::{
-    At, Derivation, FieldDefinition, FieldSource, MetricDefinition, MetricType, RuleExample,
+    At, Case, Derivation, FieldDefinition, FieldSource, MetricDefinition, MetricType, RuleExample,
     RuleSetDefinition, Var, Weight,
 };
 use crate::diagnostic::{Diagnostic, Piece, Place, SourceText};
@@ -191,10 +191,7 @@ fn derivation(
     let derivation = Derivation {
         from: table.text_or_texts(reader, "from"),
         regex: table.text(reader, "regex"),
-        lowercase: table
-            .take("lowercase")
-            .and_then(|item| item.boolean(reader))
-            .unwrap_or(false),
+        case: case(table, reader),
         map,
         map_file,
         values: table.take("values").and_then(|item| values(&item, reader)),
@@ -204,6 +201,28 @@ fn derivation(
     // They belong to the other kinds of fields; naming them makes them known to the help.
     table.known(&["client_addr", "geoip", "provider_of"]);
     derivation
+}
+
+/// `lowercase` or `uppercase`, of which only one can hold.
+fn case(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Option<Case> {
+    let mut found: Option<(Case, Place)> = None;
+    for (key, case) in [("lowercase", Case::Lower), ("uppercase", Case::Upper)] {
+        let Some(item) = table.take(key) else {
+            continue;
+        };
+        if item.boolean(reader) != Some(true) {
+            continue;
+        }
+        if let Some((_, first)) = &found {
+            let error = item
+                .key
+                .place
+                .error("both `lowercase` and `uppercase`", "one of them");
+            reader.report(error.note(first, "the other is here"));
+        }
+        found = Some((case, item.key.place.clone()));
+    }
+    found.map(|(case, _)| case)
 }
 
 fn values(item: &Item<'_>, reader: &mut Reader<'_>) -> Option<At<Var>> {
@@ -745,6 +764,25 @@ error: expected a string or a table, found an integer
   |
 9 | u = 5
   |     ^ for `u`
+";
+        check(text, "", expected);
+    }
+
+    #[test]
+    fn letters_have_one_case() {
+        let text = "[fields]\np = { from = \"a\", lowercase = true, uppercase = true }\nq = { from = \"a\", lowercase = false, uppercase = true }\n";
+        let expected = "\
+error: both `lowercase` and `uppercase`
+ --> rules/x.toml:2:37
+  |
+2 | p = { from = \"a\", lowercase = true, uppercase = true }
+  |                                     ^^^^^^^^^ one of them
+  |
+note: the other is here
+ --> rules/x.toml:2:19
+  |
+2 | p = { from = \"a\", lowercase = true, uppercase = true }
+  |                   ^^^^^^^^^
 ";
         check(text, "", expected);
     }

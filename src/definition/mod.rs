@@ -247,7 +247,7 @@ pub struct FieldDefinition {
 /// Where a derived field's value comes from.
 #[derive(Clone, Debug)]
 pub enum FieldSource {
-    /// `from` → `regex` → `lowercase` → `map` → `values`/`other`; `empty` when absent.
+    /// `from` → `regex` → `lowercase`/`uppercase` → `map` → `values`/`other`; `empty` when absent.
     Derive(Box<Derivation>),
     /// `client_addr`: sources of the client walk, the peer last.
     Client(Vec<At<String>>),
@@ -278,8 +278,8 @@ pub struct Derivation {
     pub from: Vec<At<String>>,
     /// The first group, or the whole match; absent when it does not match.
     pub regex: Option<At<String>>,
-    /// ASCII lower case.
-    pub lowercase: bool,
+    /// `lowercase` or `uppercase`.
+    pub case: Option<Case>,
     /// Exact value to value.
     pub map: Vec<(String, At<String>)>,
     /// The file, as it was named, that `map` was read from.
@@ -290,6 +290,15 @@ pub struct Derivation {
     pub other: Option<At<String>>,
     /// Stands for an absent value.
     pub empty: Option<At<String>>,
+}
+
+/// The case that a derived field's ASCII letters are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// `lowercase = true`
+    Lower,
+    /// `uppercase = true`
+    Upper,
 }
 
 /// `[[metric]]`.

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::register::{RuleSource, estimated_name, near_name};
 use super::vars::Vars;
 use crate::definition::{
-    At, Derivation, FieldDefinition, FieldSource, MetricDefinition, RuleSetDefinition,
+    At, Case, Derivation, FieldDefinition, FieldSource, MetricDefinition, RuleSetDefinition,
 };
 
 /// Digest of what all rule sets of `source` together count as `metric`.
@@ -126,7 +126,13 @@ impl Text {
     fn derivation(&mut self, derivation: &Derivation) {
         self.texts("from", &derivation.from);
         self.texts("regex", &derivation.regex);
-        self.item("lowercase", if derivation.lowercase { "yes" } else { "no" });
+        // One word for the two cases without it: definitions older than `uppercase` keep their digest.
+        let lowercase = match derivation.case {
+            None => "no",
+            Some(Case::Lower) => "yes",
+            Some(Case::Upper) => "upper",
+        };
+        self.item("lowercase", lowercase);
         self.texts("map_file", &derivation.map_file);
         let written = derivation.map.iter();
         for (from, to) in written.filter(|_| derivation.map_file.is_none()) {
@@ -216,6 +222,7 @@ mod tests {
             ("$path\"'", "$path\", status=\"200\"'"),
             ("/beacon.gif", "/pixel.gif"),
             ("lowercase = true", "lowercase = false"),
+            ("lowercase = true", "uppercase = true"),
             ("\"arg_source\"", "\"arg_cdn\""),
             ("[\"fastly\"]", "[\"fastly\", \"akamai\"]"),
             ("labels = [\"provider\"]", "labels = { cdn = \"provider\" }"),

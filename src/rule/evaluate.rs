@@ -433,7 +433,7 @@ mod tests {
             ),
             (
                 "GET http://h.x:80/a?b HTTP/1.1",
-                ["GET", "/a", "b", "HTTP/1.1", "h.x:80"],
+                ["GET", "/a", "b", "HTTP/1.1", "h.x"],
             ),
             (
                 "GET http://h.x?b HTTP/1.1",
@@ -478,6 +478,24 @@ mod tests {
             let names = ["method", "path", "query", "protocol", "host"];
             let found = names.map(|name| part(name, request));
             assert_eq!(found, expected, "{request}");
+        }
+    }
+
+    #[test]
+    fn host_is_the_first_present_of_header_server_and_request() {
+        let format = Columns::plain(&["http_host", "server_name", "request"]);
+        let own = Columns::plain(&["host", "request"]);
+        let absolute = "GET http://r.x:80/a HTTP/1.1";
+        for (format, line, expected) in [
+            (&format, format!("h.x:8080|s.x|{absolute}"), "h.x"),
+            (&format, format!("-|s.x|{absolute}"), "s.x"),
+            (&format, format!("-|-|{absolute}"), "r.x"),
+            (&format, "-|-|GET /a HTTP/1.1".to_owned(), "unknown"),
+            (&own, format!("o.x:81|{absolute}"), "o.x:81"),
+            (&own, format!("-|{absolute}"), "r.x"),
+        ] {
+            let found = derived("x = { from = ['host'] }", format, &line);
+            assert_eq!(found, expected, "{line}");
         }
     }
 
@@ -571,6 +589,12 @@ mod tests {
                 "ABc|",
                 "c",
             ),
+            (
+                "from = ['a'], regex = '([a-z]+)', uppercase = true, map = { SJC = 'Y', sjc = 'N' }",
+                "sjc3|",
+                "Y",
+            ),
+            ("from = ['a'], uppercase = true", "aB\u{e9}|", "AB\u{e9}"),
             (
                 "from = ['a'], lowercase = true, map = { ab = 'Y' }",
                 "AB|",

@@ -62,6 +62,27 @@ pub(super) fn authority(target: &[u8]) -> Option<(usize, usize)> {
     Some((start, end))
 }
 
+/// A host without the port behind it.
+pub(super) fn host(authority: &[u8]) -> Option<(usize, usize)> {
+    let end = match memrchr(b':', authority) {
+        Some(colon) if is_port(authority.get(colon + 1..)?) => {
+            let host = authority.get(..colon)?;
+            let bracketed = host.first() == Some(&b'[') && host.last() == Some(&b']');
+            // Without its brackets an address of version 6 ends in a colon and digits, too.
+            match bracketed || !host.contains(&b':') {
+                true => colon,
+                false => authority.len(),
+            }
+        }
+        _ => authority.len(),
+    };
+    Some((0, end))
+}
+
+fn is_port(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
 pub(super) fn cookie(header: &[u8], name: &[u8]) -> Option<(usize, usize)> {
     let mut start = 0;
     for pair in header.split(|&b| b == b';') {
@@ -80,10 +101,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_port_is_no_part_of_a_host() {
+        for (authority, expected) in [
+            ("www.example.com:80", "www.example.com"),
+            ("www.example.com", "www.example.com"),
+            ("www.example.com:", "www.example.com:"),
+            ("[2001:db8::1]:443", "[2001:db8::1]"),
+            ("[2001:db8::1]", "[2001:db8::1]"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("", ""),
+        ] {
+            let (start, end) = host(authority.as_bytes()).unwrap();
+            assert_eq!(&authority[start..end], expected, "{authority}");
+        }
+    }
+
     proptest! {
         #[test]
         fn parts_lie_inside_any_request(request in "[A-Z]{0,4}[ /?:*a-c=&%+.HTP1\u{e9}-]{0,40}") {
-            for find in [method, target, protocol, path, query, authority] {
+            for find in [method, target, protocol, path, query, authority, host] {
                 if let Some((start, end)) = find(request.as_bytes()) {
                     prop_assert!(start <= end && end <= request.len());
                 }

@@ -13,6 +13,7 @@ use super::evaluate::Environment;
 use super::memo::Memo;
 use super::variables::{CODES, Derived, VarId, Variable};
 use super::{Rules, request};
+use crate::definition::Case;
 use crate::geo::GeoCache;
 use crate::metrics::Decimal;
 use crate::record::{FieldKind, Span, escape};
@@ -112,6 +113,7 @@ impl State {
             Some(Variable::Path(of)) => self.part(line, *of, request::path),
             Some(Variable::Query(of)) => self.part(line, *of, request::query),
             Some(Variable::Authority(of)) => self.part(line, *of, request::authority),
+            Some(Variable::Host(of)) => self.part(line, *of, request::host),
             Some(Variable::Parameter(of, name)) => self.parameter(line, *of, name),
             Some(Variable::Cookie(of, name)) => {
                 self.part(line, *of, |text| request::cookie(text, name.as_bytes()))
@@ -250,7 +252,7 @@ impl State {
         Value::Absent
     }
 
-    /// regex → lowercase → map → values/other; `empty` when absent.
+    /// regex → lowercase or uppercase → map → values/other; `empty` when absent.
     pub(super) fn derive(
         &mut self,
         line: Line<'_>,
@@ -262,8 +264,8 @@ impl State {
         if let Some(regex) = &derived.regex {
             value = self.first_group(line, id, regex, value);
         }
-        if derived.lowercase && self.text(line, value).iter().any(u8::is_ascii_uppercase) {
-            value = self.lowercase(line, value);
+        if let Some(case) = derived.case {
+            value = self.in_case(line, case, value);
         }
         if let Some(mapped) = derived.map.of(self.text(line, value)) {
             value = self.scratched(|scratch| scratch.extend_from_slice(mapped.as_bytes()));
@@ -299,7 +301,14 @@ impl State {
         first.map_or(Value::Absent, |(start, end)| within(value, start, end))
     }
 
-    fn lowercase(&mut self, line: Line<'_>, value: Value) -> Value {
+    fn in_case(&mut self, line: Line<'_>, case: Case, value: Value) -> Value {
+        let other: fn(&u8) -> bool = match case {
+            Case::Lower => u8::is_ascii_uppercase,
+            Case::Upper => u8::is_ascii_lowercase,
+        };
+        if !self.text(line, value).iter().any(other) {
+            return value;
+        }
         let start = self.scratch.len();
         match value {
             Value::Scratch(first, last) => {
@@ -311,10 +320,11 @@ impl State {
                 self.scratch.extend_from_slice(text);
             }
         }
-        self.scratch
-            .get_mut(start..)
-            .unwrap_or_default()
-            .make_ascii_lowercase();
+        let copied = self.scratch.get_mut(start..).unwrap_or_default();
+        match case {
+            Case::Lower => copied.make_ascii_lowercase(),
+            Case::Upper => copied.make_ascii_uppercase(),
+        }
         scratch_value(start, self.scratch.len())
     }
 

@@ -14,7 +14,7 @@ use regex::bytes::Regex;
 use super::mapping::Mapping;
 use super::matcher;
 use super::vars::Vars;
-use crate::definition::{At, Derivation, FieldDefinition, FieldSource};
+use crate::definition::{At, Case, Derivation, FieldDefinition, FieldSource};
 use crate::diagnostic::{Diagnostic, similar};
 use crate::geo::{ClientHeader, Place};
 use crate::record::{FieldKind, Fields};
@@ -43,6 +43,8 @@ pub(crate) enum Variable {
     Query(VarId),
     /// The authority of an absolute target.
     Authority(VarId),
+    /// A host without its port.
+    Host(VarId),
     /// A query parameter, decoded.
     Parameter(VarId, String),
     /// A cookie.
@@ -96,7 +98,7 @@ pub(crate) struct HeaderSource {
 pub(crate) struct Derived {
     pub(crate) from: VarId,
     pub(crate) regex: Option<Regex>,
-    pub(crate) lowercase: bool,
+    pub(crate) case: Option<Case>,
     pub(crate) map: Mapping,
     pub(crate) values: Option<HashSet<Vec<u8>>>,
     pub(crate) other: Option<String>,
@@ -166,6 +168,9 @@ impl<'f> Variables<'f> {
         if let Some(value) = self.format.constant(name).map(str::to_owned) {
             return Some(self.add(format!("constant {name}"), |_| Variable::Constant(value)));
         }
+        if name == "host" {
+            return Some(self.host());
+        }
         if self.format.field(name).is_some() {
             return Some(self.field(name));
         }
@@ -185,7 +190,6 @@ impl<'f> Variables<'f> {
             }
             "path" => ("uri", Variable::Path as fn(VarId) -> Variable),
             "query" => ("args", Variable::Query as fn(VarId) -> Variable),
-            "host" => return Some(self.host()),
             "code" => {
                 let status = self.named("status")?;
                 return Some(self.add(format!("code {status}"), |_| Variable::Code(status)));
@@ -261,16 +265,32 @@ impl<'f> Variables<'f> {
         })
     }
 
+    /// The format's own `host`, or else the header's, the server's, the request's, without a port.
     fn host(&mut self) -> VarId {
-        for direct in ["http_host", "server_name"] {
-            if self.format.field(direct).is_some() {
-                return self.named(direct).expect("the format offers it");
-            }
-        }
+        let offered = |name: &&str| self.format.field(name).is_some();
+        let names: Vec<&str> = ["http_host", "server_name"]
+            .into_iter()
+            .filter(offered)
+            .collect();
+        let mut sources: Vec<VarId> = names.into_iter().map(|name| self.field(name)).collect();
         let target = self.target();
-        self.add(format!("authority {target}"), |_| {
-            Variable::Authority(target)
-        })
+        if !self.is_never_present(target) {
+            sources.push(self.add(format!("authority {target}"), |_| {
+                Variable::Authority(target)
+            }));
+        }
+        let authority = self.first(sources);
+        if self.is_never_present(authority) {
+            return authority;
+        }
+        let host = self.add(format!("host {authority}"), |_| Variable::Host(authority));
+        match self.format.field("host") {
+            Some(_) => {
+                let own = self.field("host");
+                self.first(vec![own, host])
+            }
+            None => host,
+        }
     }
 
     /// The first present of several.
@@ -585,13 +605,13 @@ impl<'s, 'f> Scope<'s, 'f> {
         let pattern = regex.as_ref().map(Regex::as_str).unwrap_or_default();
         let pairs = map.sorted();
         let key = format!(
-            "derived {from} {pattern:?} {} {pairs:?} {values:?} {other:?} {empty:?}",
-            derivation.lowercase
+            "derived {from} {pattern:?} {:?} {pairs:?} {values:?} {other:?} {empty:?}",
+            derivation.case
         );
         let derived = Derived {
             from,
             regex,
-            lowercase: derivation.lowercase,
+            case: derivation.case,
             map,
             values: values.map(|values| values.into_iter().map(String::into_bytes).collect()),
             other,
