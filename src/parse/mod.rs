@@ -25,6 +25,7 @@ mod logfmt;
 mod made;
 mod nginx;
 mod pattern;
+mod peer;
 mod reader;
 mod time;
 mod time_pieces;
@@ -61,6 +62,8 @@ pub struct Format {
     time: Time,
     require: Vec<String>,
     constants: Vec<(String, String)>,
+    /// A port may stand behind the peer's address. Of the servers' own formats only in Envoy's.
+    ports: bool,
 }
 
 #[derive(Debug)]
@@ -138,6 +141,10 @@ impl Format {
         for name in &definition.require {
             mistakes.extend(unknown_field(name, &layout, &names));
         }
+        let ports = match &definition.layout.value {
+            LayoutDefinition::Server { dialect, .. } => matches!(dialect, Dialect::Envoy),
+            _ => true,
+        };
         match time {
             Some(time) if mistakes.is_empty() => Ok(Format {
                 name: definition.name.clone(),
@@ -145,6 +152,7 @@ impl Format {
                 escapes,
                 units,
                 time,
+                ports,
                 constants: definition
                     .constants
                     .iter()

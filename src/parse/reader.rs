@@ -15,7 +15,7 @@ use super::nginx;
 use super::pattern::Pattern;
 use super::time::{self, EventTime, TimeError, TimeFormat, Zone};
 use super::w3c::{self, W3cReader};
-use super::{Format, Layout, Time};
+use super::{Format, Layout, Time, peer};
 use crate::record::{Expected, Mismatch, Reading, Span};
 
 /// What a line is, as far as its format tells.
@@ -42,6 +42,8 @@ pub struct Reader {
     /// Spans that may hold a list of what each server said, of which the last counts; a server's own
     /// text is read so by its layout.
     attempts: Vec<usize>,
+    /// Spans of addresses that may have a port behind them.
+    peers: Vec<usize>,
     /// Where the line that was read last begins, behind its header.
     inside: usize,
     /// The line that named the columns of those after it, without its header; empty before one did.
@@ -124,6 +126,10 @@ impl Format {
             let slot = names.iter().position(|name| name == field);
             slot.filter(|_| !super::offers(&self.layout, field))
         });
+        let peers = peer::FIELDS
+            .iter()
+            .filter_map(|field| names.iter().position(|name| self.ports && name == field));
+        let peers = peers.collect();
         let plan = self.plan(&names);
         let lists = names.iter().enumerate();
         let lists = lists.filter(|(_, name)| nginx::has_attempts(name));
@@ -133,6 +139,7 @@ impl Format {
                 Plan::Server(_) => Vec::new(),
                 _ => attempts,
             },
+            peers,
             header: (header != [None; 2]).then_some(header),
             inside: 0,
             said: Vec::new(),
@@ -315,6 +322,11 @@ impl Reader {
             Some(prefix) => self.read_inside(line, prefix.message, spans)?,
         };
         if let Line::Record(_) = read {
+            for &slot in &self.peers {
+                if let Some(span) = spans.get_mut(slot) {
+                    *span = peer::without_port(line, *span);
+                }
+            }
             self.keep_header(prefix, spans);
             self.keep_last_attempts(line, spans);
             self.check_required(line, spans)?;
