@@ -92,11 +92,16 @@ fn write_rules(out: &mut impl Write, parser: &Explainer<'_>, raw: bool) -> io::R
         };
         let said = match verdict.failed {
             None => "counts".to_owned(),
-            Some((matcher, value)) => format!(
-                "{}: {matcher} fails on `{}`",
-                if verdict.near { "a near miss" } else { "no" },
-                Untrusted(&shown(value, raw)).shortened(80)
-            ),
+            Some((matcher, value)) => {
+                let verdict = if verdict.near { "a near miss" } else { "no" };
+                match value {
+                    b"" => format!("{verdict}: {matcher} fails, the field is absent"),
+                    _ => format!(
+                        "{verdict}: {matcher} fails on `{}`",
+                        Untrusted(&shown(value, raw)).shortened(80)
+                    ),
+                }
+            }
         };
         writeln!(out, "  {}: {said}", group.text)?;
     }
