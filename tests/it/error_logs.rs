@@ -1,8 +1,18 @@
 //! Error logs of nginx and Apache, against the readings of another program and the servers' own words.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde_json::Value;
 
+use crate::oracles::logs;
 use crate::program::{foreign, replay, run_with};
+
+/// Folders of error logs, and the parser for them.
+pub(crate) const ERROR_FOLDERS: [(&str, &str); 2] = [
+    ("error_apache", "apache-error"),
+    ("error_nginx", "nginx-error"),
+];
 
 /// `explain --json` of each line of a foreign log, and what another program made of it.
 fn read(log: &str, parser: &str) -> Option<(Vec<Value>, Vec<Value>)> {
@@ -62,29 +72,54 @@ fn apache_errors_are_read_as_filebeat_reads_them() {
     }
 }
 
+/// Levels and minutes of a log, as `explain` tells them line by line.
+fn explained(log: &Path, parser: &str) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
+    let args = ["explain", "--json", "--parser", parser, "--timezone", "UTC"];
+    let (mut levels, mut minutes) = (BTreeMap::new(), BTreeMap::new());
+    for line in run_with(&args, &std::fs::read(log).unwrap()).json_lines() {
+        let level = line["fields"]["level"].as_str().unwrap();
+        let minute = &line["time"].as_str().unwrap()[..16];
+        *levels.entry(level.to_owned()).or_default() += 1;
+        *minutes.entry(minute.to_owned()).or_default() += 1;
+    }
+    (levels, minutes)
+}
+
+/// The same as they are counted.
+fn counted(document: &Value) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
+    let (mut levels, mut minutes) = (BTreeMap::new(), BTreeMap::new());
+    for series in document["series"].as_array().unwrap() {
+        if series["metric"] != "origin_errors_logged_total" {
+            continue;
+        }
+        let level = series["labels"]["level"].as_str().unwrap();
+        *levels.entry(level.to_owned()).or_default() += series["total"].as_u64().unwrap();
+        for (minute, n) in series["minutes"].as_object().unwrap() {
+            *minutes.entry(minute[..16].to_owned()).or_default() += n.as_u64().unwrap();
+        }
+    }
+    (levels, minutes)
+}
+
 #[test]
-fn error_logs_are_detected_and_read_whole() {
-    for (log, parser) in [
-        ("error_nginx/filebeat-2018-error.log", "nginx-error"),
-        ("error_apache/filebeat-2018-test.log", "apache-error"),
-        (
-            "error_apache/filebeat-2018-darwin-2.4.23.log",
-            "apache-error",
-        ),
-        (
-            "error_apache/filebeat-2018-ubuntu-2.2.22.log",
-            "apache-error",
-        ),
-    ] {
-        let Some(path) = foreign(&format!("logs/{log}")) else {
-            return;
-        };
-        let oracle = foreign(&format!("logs/{log}.oracle.json")).unwrap();
-        let oracle: Value = serde_json::from_slice(&std::fs::read(oracle).unwrap()).unwrap();
-        let document = replay(&[path]);
-        let input = &document["inputs"][0];
-        assert_eq!(input["parser"], parser, "{input}");
-        assert_eq!(input["parsed"], oracle["lines"], "{input}");
+fn error_logs_agree_with_their_oracles() {
+    for (folder, parser) in ERROR_FOLDERS {
+        for (log, oracle) in logs(folder) {
+            let oracle: Value = serde_json::from_slice(&std::fs::read(oracle).unwrap()).unwrap();
+            let numbers =
+                |key: &str| serde_json::from_value::<BTreeMap<String, u64>>(oracle[key].clone());
+            let expected = (
+                numbers("levels").unwrap(),
+                numbers("per_minute_local_no_zone").unwrap(),
+            );
+            let document = replay(&[log.as_os_str(), "--timezone=UTC".as_ref()]);
+            let input = &document["inputs"][0];
+            assert_eq!(input["parser"], parser, "{input}");
+            assert_eq!(input["parsed"], oracle["parsed"], "{input}");
+            assert_eq!(input["unparsed"], oracle["unparsable"], "{input}");
+            assert_eq!(counted(&document), expected, "{}", log.display());
+            assert_eq!(explained(&log, parser), expected, "{}", log.display());
+        }
     }
 }
 

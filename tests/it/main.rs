@@ -16,6 +16,7 @@ mod beacon_table;
 mod beacons;
 mod captured;
 mod carbon;
+mod cdns;
 mod daemon;
 mod detection;
 mod diagnostics;
