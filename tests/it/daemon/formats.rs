@@ -395,7 +395,7 @@ fn load_balancers_and_servers_share_one_port_for_streams() {
     for n in 0..40 {
         let [balancer, server] = mixed(n);
         writeln!(feeds, "{balancer}").unwrap();
-        write!(octets, "{} {server}\n", server.len() + 1).unwrap();
+        writeln!(octets, "{} {server}", server.len() + 1).unwrap();
         log.text.push_str(&format!("{balancer}\n{server}\n"));
     }
     log.ends(1);
