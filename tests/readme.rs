@@ -389,6 +389,41 @@ fn every_paper_of_the_folder_is_checked() {
     );
 }
 
+/// The names of the files of a folder that end so, without the ending.
+fn stems(folder: &str, ending: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).expect("the folder can be read");
+    let names = entries.map(|entry| entry.expect("the folder can be read").file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names
+        .filter_map(|name| Some(name.strip_suffix(ending)?.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_shipped_parser_and_every_page_of_formats_is_named() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("papers can be read");
+    let pages = stems("docs/formats", ".md");
+    let formats: String = pages
+        .iter()
+        .map(|page| read(&format!("docs/formats/{page}.md")))
+        .collect();
+    let (readme, changes) = (read("README.md"), read("CHANGELOG.md"));
+    for parser in stems("parsers", ".toml") {
+        for (paper, text) in [
+            ("README.md", &readme),
+            ("docs/formats", &formats),
+            ("CHANGELOG.md", &changes),
+        ] {
+            let named = text.contains(&format!("`{parser}`"));
+            assert!(named, "`{parser}` is not in {paper}");
+        }
+    }
+    let index = read("docs/parsers.md");
+    for page in pages {
+        assert!(index.contains(&format!("(formats/{page}.md)")), "{page}");
+    }
+}
+
 #[test]
 fn output_is_compared_in_order_with_blanks_as_one() {
     let expected = |lines: &[&str]| lines.iter().map(ToString::to_string).collect::<Vec<_>>();
