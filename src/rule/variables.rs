@@ -280,17 +280,14 @@ impl<'f> Variables<'f> {
             }));
         }
         let authority = self.first(sources);
-        if self.is_never_present(authority) {
-            return authority;
+        let mut hosts = Vec::new();
+        if self.format.field("host").is_some() {
+            hosts.push(self.field("host"));
         }
-        let host = self.add(format!("host {authority}"), |_| Variable::Host(authority));
-        match self.format.field("host") {
-            Some(_) => {
-                let own = self.field("host");
-                self.first(vec![own, host])
-            }
-            None => host,
+        if !self.is_never_present(authority) {
+            hosts.push(self.add(format!("host {authority}"), |_| Variable::Host(authority)));
         }
+        self.first(hosts)
     }
 
     /// The first present of several.
