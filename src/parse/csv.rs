@@ -16,6 +16,10 @@ use crate::definition::{ColumnEscape, ColumnsDefinition};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::record::{Escape, Mismatch, Reading, Span, find_near};
 
+/// Within so many bytes a value in brackets ends, or is none: each column of a line of brackets
+/// would be looked through to its end otherwise.
+const BRACKETED: usize = 256;
+
 const TOO_FEW: &str = "as many columns as the format names";
 const UNCLOSED: &str = "the closing quote of this value";
 const NO_HEADER: &str = "a line that names the columns before the first record";
@@ -302,7 +306,7 @@ impl Shape {
 
     /// Position of the bracket that ends a value with blanks in it, such as a time.
     fn bracketed(self, text: &[u8]) -> Option<usize> {
-        let at = memchr(b']', text)?;
+        let at = memchr(b']', text.get(..BRACKETED).unwrap_or(text))?;
         matches!(text.get(at + 1), None | Some(b' ')).then_some(at)
     }
 }

@@ -20,6 +20,10 @@ use memchr::{memchr, memrchr};
 use crate::definition::Unit;
 use crate::record::{Escape, Expected, Mismatch, Reading, Span, find_near};
 
+/// Times in a line from which a lenient reading sets out. A server writes one, and a line torn in
+/// the middle of another two; each may lead to the end of the line and find nothing.
+const TIMES: usize = 8;
+
 /// What a field may hold, as far as that helps to find its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -27,6 +31,8 @@ pub(super) enum Shape {
     Clf,
     /// Digits, or a lone `-`.
     Number,
+    /// At most three digits, or a lone `-`: more are two numbers that lost what was between them.
+    Status,
     /// No blank inside.
     Token,
     /// A comma separated list; a blank after a comma does not end it.
@@ -309,7 +315,11 @@ impl Layout {
                     if name == "status" {
                         status = status.or(Some(steps.len()));
                     }
-                    steps.push(Step::field(slot(name), *shape));
+                    let shape = match shape {
+                        Shape::Number if name == "status" => Shape::Status,
+                        shape => *shape,
+                    };
+                    steps.push(Step::field(slot(name), shape));
                     open = true;
                 }
             }
@@ -387,10 +397,17 @@ impl Layout {
         let before = anchor.checked_sub(1).and_then(|i| self.steps.get(i));
         let lead: &[u8] = before.map_or(&self.prefix.text, |step| &step.literal.text);
         let lead = lead.get(lead.len().saturating_sub(1)..).unwrap_or_default();
-        let mut from = 0;
+        let (mut from, mut times) = (0, 0);
         while let Some(open) = line.get(from..).and_then(|rest| find(rest, lead)) {
             let at = from + open + lead.len();
             from = from + open + 1;
+            if !self.stands(line, at, anchor) {
+                continue;
+            }
+            times += 1;
+            if times > TIMES {
+                return refused;
+            }
             if !self.reads_beyond_status(line, spans, at, anchor) {
                 continue;
             }
@@ -402,6 +419,12 @@ impl Layout {
             return Ok(Reading::Partial);
         }
         refused
+    }
+
+    /// True when the field of this step is at `at`, with its literal behind it.
+    fn stands(&self, line: &[u8], at: usize, step: usize) -> bool {
+        let step = self.steps.get(step);
+        step.is_some_and(|step| step.end(line, at, self.quoting).is_some())
     }
 
     /// Reads as many fields as there are from step `first` on; true when the status, or the time
@@ -420,7 +443,26 @@ impl Layout {
         let whole = self.status != Some(read) || line.len().saturating_sub(reached) == 3;
         let step = self.steps.get(read).filter(|_| whole);
         let cut = step.is_some_and(|step| step.keep_cut(line, spans, reached));
-        read + usize::from(cut) > self.status.unwrap_or(first)
+        read + usize::from(cut) > self.status.unwrap_or(first) && self.has_status(line, at, first)
+    }
+
+    /// False when what stands in the place of a status is a number, but none of three digits: then
+    /// the fields before it are not what they seem, and it is no status.
+    fn has_status(&self, line: &[u8], mut at: usize, first: usize) -> bool {
+        let Some(status) = self.status.filter(|status| *status >= first) else {
+            return true;
+        };
+        for step in self.steps.iter().take(status).skip(first) {
+            let end = step.end(line, at, self.quoting);
+            let behind = end.map(|end| end + step.literal.text.len());
+            let Some(behind) = behind.or_else(|| step.end_of_nothing(line, at)) else {
+                return false;
+            };
+            at = behind;
+        }
+        let rest = line.get(at..).unwrap_or_default();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        matches!(digits, 0 | 3)
     }
 
     /// Fields before the time: the address is the first word that looks like one (or the first
@@ -454,7 +496,7 @@ impl Layout {
             Some(step) if step.shape == Shape::Clf => {
                 "a time such as 31/Oct/2013:07:06:42 +0000".to_owned()
             }
-            Some(step) if matches!(step.shape, Shape::Number | Shape::Signed) => {
+            Some(step) if matches!(step.shape, Shape::Number | Shape::Status | Shape::Signed) => {
                 format!(
                     "a number, then `{}`",
                     String::from_utf8_lossy(&step.literal.text)
@@ -570,7 +612,8 @@ impl Step {
     /// a whole number. False when the line does not end here.
     fn keep_cut(&self, line: &[u8], spans: &mut [Span], at: usize) -> bool {
         let rest = line.get(at..).unwrap_or_default();
-        let digits = self.shape == Shape::Number && rest.iter().all(u8::is_ascii_digit);
+        let is_number = matches!(self.shape, Shape::Number | Shape::Status);
+        let digits = is_number && rest.iter().all(u8::is_ascii_digit);
         let bounded = !matches!(self.shape, Shape::Open | Shape::Cookie | Shape::Signed);
         let quoted = self.quoted && bounded && memchr(b'"', rest).is_none();
         let cut = quoted || rest == b"-" || (digits && !rest.is_empty());
@@ -598,6 +641,7 @@ impl Step {
             match self.shape {
                 Shape::Clf => clf_length(rest)?,
                 Shape::Number => number_length(rest)?,
+                Shape::Status => number_length(rest).filter(|digits| *digits <= 3)?,
                 Shape::Token | Shape::Word => token_length(rest, &self.literal.text)?,
                 Shape::Fixed(length) => length,
                 Shape::List | Shape::Attempts | Shape::Text => return self.search(line, at),
@@ -877,7 +921,7 @@ mod tests {
     const FIELDS: [Made; 9] = [
         made("$remote_addr", "%h", "remote_addr", false, ""),
         made("$remote_user", "%u", "remote_user", false, r".*?"),
-        made("$status", "%>s", "status", false, r"[0-9]+|-"),
+        made("$status", "%>s", "status", false, r"[0-9]{1,3}|-"),
         made(
             "$body_bytes_sent",
             "%b",
@@ -993,6 +1037,7 @@ mod tests {
             .boxed(),
             (false, "remote_user") => "[a-z]{1,6}".prop_map(String::into_bytes).boxed(),
             (false, "remote_addr") => "[0-9.:a-f]{1,12}".prop_map(String::into_bytes).boxed(),
+            (false, "status") => "[0-9]{1,3}|-".prop_map(String::into_bytes).boxed(),
             _ => "[0-9]{1,6}|-".prop_map(String::into_bytes).boxed(),
         };
         bytes.prop_map(move |bytes| (field.clone(), bytes)).boxed()
@@ -1578,5 +1623,40 @@ mod tests {
         assert_ne!(reading, Reading::Exact, "nginx cannot have written it");
         let backslashes = r#"[31/Oct/2013:07:06:42 +0000] "a\\" 200"#;
         assert_eq!(field(&apache, backslashes, "request"), r"a\");
+    }
+
+    #[test]
+    fn two_numbers_that_run_together_are_no_status() {
+        let nginx = format(
+            Dialect::Nginx,
+            "[$time_local] \"$request\" $status $body_bytes_sent",
+        );
+        for line in [
+            r#"[31/Oct/2013:07:06:42 +0000] "GET / HTTP/1.1" 2002326"#,
+            r#"[31/Oct/2013:07:06:42 +0000] "GET / HTTP/1.1" 2005 2326"#,
+        ] {
+            assert!(read(&nginx, line.as_bytes()).is_none(), "{line}");
+        }
+        let own = format(
+            Dialect::Nginx,
+            "[$time_local] $upstream_status $status \"$uri\"",
+        );
+        let line = r#"[31/Oct/2013:07:06:42 +0000] 200 2005 "/""#;
+        assert!(read(&own, line.as_bytes()).is_none());
+    }
+
+    /// Each time is followed by a list that has no end: a search from each would look at the rest of
+    /// the line.
+    #[test]
+    fn a_line_of_times_is_given_up_after_a_few() {
+        let text = "[$time_local] $upstream_addr $status \"$uri\"";
+        let nginx = format(Dialect::Nginx, text);
+        let torn = |times: usize| {
+            let line = "[31/Oct/2013:07:06:4, +0000] : ".repeat(times);
+            format!("{line}x [31/Oct/2013:07:06:42 +0000] a 200 \"/\"")
+        };
+        let (reading, ..) = read(&nginx, torn(super::TIMES - 2).as_bytes()).unwrap();
+        assert_eq!(reading, Reading::Partial);
+        assert!(read(&nginx, torn(20_000).as_bytes()).is_none());
     }
 }

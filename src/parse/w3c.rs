@@ -142,9 +142,9 @@ fn read_plain(
 /// Columns between blanks of which some may be quoted.
 fn read_quoted(columns: &Columns, line: &[u8], out: &mut [Span]) -> Result<Reading, Mismatch> {
     let mut record = columns.record(line, out);
-    let (mut start, mut column) = (0, 0);
+    let (mut start, mut column, mut unclosed) = (0, 0, false);
     while column < columns.count && start <= line.len() {
-        let (span, end) = spaced_value(line, start);
+        let (span, end) = spaced_value(line, start, &mut unclosed);
         record.put(column, span);
         start = end + 1;
         column += 1;
@@ -170,14 +170,19 @@ fn finish(
     }
 }
 
-/// The value that begins at `start`, and where its separator is or would be.
-fn spaced_value(line: &[u8], start: usize) -> (Span, usize) {
+/// The value that begins at `start`, and where its separator is or would be. `unclosed` says that
+/// no quote closes a value from here on, so that the rest of a line is looked through for one only
+/// once; a run of quotes that begins a value may close it all the same.
+fn spaced_value(line: &[u8], start: usize, unclosed: &mut bool) -> (Span, usize) {
     let rest = line.get(start..).unwrap_or_default();
-    if let Some(quoted) = rest.strip_prefix(b"\"")
-        && let Some(length) = closing_quote(quoted)
-    {
-        let first = start + 1;
-        return (Span::new(first, first + length), first + length + 1);
+    if let Some(quoted) = rest.strip_prefix(b"\"") {
+        let run = quoted.iter().take_while(|byte| **byte == b'"').count();
+        let searched = if *unclosed { quoted.get(..=run) } else { None };
+        if let Some(length) = closing_quote(searched.unwrap_or(quoted)) {
+            let first = start + 1;
+            return (Span::new(first, first + length), first + length + 1);
+        }
+        *unclosed = true;
     }
     let end = start + find_near(b' ', rest).unwrap_or(rest.len());
     (Span::new(start, end), end)
@@ -359,6 +364,18 @@ mod tests {
         assert_eq!(
             read(&reader, "GET 503").unwrap(),
             [Some("503"), Some("GET")]
+        );
+    }
+
+    #[test]
+    fn a_quote_that_nothing_closes_is_looked_for_once() {
+        let names: Vec<String> = (0..40_000).map(|column| format!("c{column}")).collect();
+        let header = format!("#Fields: {}", names.join(" "));
+        let reader = reader(&["c0", "c39998", "c39999"], header.as_bytes());
+        let line = format!("{}\"\" b", "\"a ".repeat(39_998));
+        assert_eq!(
+            read(&reader, &line).unwrap(),
+            [Some("\"a"), Some(""), Some("b")]
         );
     }
 

@@ -8,11 +8,20 @@
 //! would be unsure.
 //!
 //! Invariant: what is kept is the same for every way of reading the line.
+//!
+//! Where the values of a join may run past other places of it, each place could cost the rest of
+//! the line. So what is looked at behind all places of a line is added up, and a line that asks for
+//! many times its own length does not fit.
+
+use std::cell::Cell;
 
 use memchr::memmem;
 
-use super::{Layout, Shape, Step, mismatch};
+use super::{Layout, Shape, Step, mismatch, token_length};
 use crate::record::{Mismatch, Reading, Span};
+
+/// So many times its own length is looked at of a line, and no more.
+const READINGS: usize = 64;
 
 /// The two outermost places of a join.
 struct Place {
@@ -66,19 +75,20 @@ impl Layout {
     fn places(&self, line: &[u8], open: &[usize], at: usize) -> Option<Vec<Place>> {
         let (&tail, inner) = open.split_last()?;
         let is_end = |end| end == line.len();
+        let fuel = &Cell::new(line.len().saturating_mul(READINGS));
         let mut places = Vec::with_capacity(open.len());
         let mut from = at;
         for &step in inner {
-            let (first, end) = self.first_join(line, step, from, |_| true)?;
+            let (first, end) = self.first_join(line, step, from, |_| true, fuel)?;
             places.push(Place { first, last: first });
             from = end;
         }
-        let (first, _) = self.first_join(line, tail, from, is_end)?;
-        let (last, _) = self.last_join(line, tail, from..line.len(), is_end)?;
+        let (first, _) = self.first_join(line, tail, from, is_end, fuel)?;
+        let (last, _) = self.last_join(line, tail, from..line.len(), is_end, fuel)?;
         let mut limit = last;
         for (&step, place) in inner.iter().zip(&mut places).rev() {
             let fits = |end| end <= limit;
-            (place.last, _) = self.last_join(line, step, place.first..limit, fits)?;
+            (place.last, _) = self.last_join(line, step, place.first..limit, fits, fuel)?;
             limit = place.last;
         }
         places.push(Place { first, last });
@@ -92,16 +102,16 @@ impl Layout {
         step: usize,
         from: usize,
         fits: impl Fn(usize) -> bool,
+        fuel: &Cell<usize>,
     ) -> Option<(usize, usize)> {
         let literal = &self.steps.get(step)?.literal.text;
         if literal.is_empty() {
             return Some((line.len(), line.len()));
         }
-        memmem_places(line, from, literal).find_map(|at| {
-            Some((
-                at,
-                self.end_of_join(line, step, at).filter(|end| fits(*end))?,
-            ))
+        let mut places = memmem_places(line, from, literal).take_while(|_| fuel.get() > 0);
+        places.find_map(|at| {
+            let end = self.end_of_join(line, step, at, fuel)?;
+            fits(end).then_some((at, end))
         })
     }
 
@@ -112,6 +122,7 @@ impl Layout {
         step: usize,
         range: std::ops::Range<usize>,
         fits: impl Fn(usize) -> bool,
+        fuel: &Cell<usize>,
     ) -> Option<(usize, usize)> {
         let literal = &self.steps.get(step)?.literal.text;
         if literal.is_empty() {
@@ -119,8 +130,12 @@ impl Layout {
         }
         let mut end = range.end;
         loop {
+            if fuel.get() == 0 {
+                return None;
+            }
             let at = range.start + memmem::rfind(line.get(range.start..end)?, literal)?;
-            match self.end_of_join(line, step, at).filter(|end| fits(*end)) {
+            let joined = self.end_of_join(line, step, at, fuel);
+            match joined.filter(|end| fits(*end)) {
                 Some(end) => return Some((at, end)),
                 // Literals may overlap themselves: only the last byte is done with.
                 None => end = at + literal.len() - 1,
@@ -139,13 +154,23 @@ impl Layout {
             .is_some_and(|status| status > step && status <= step + self.join(step).count())
     }
 
-    /// Where the join that stands at `at` ends; `None` when it does not stand there.
-    fn end_of_join(&self, line: &[u8], step: usize, at: usize) -> Option<usize> {
+    /// Where the join that stands at `at` ends; `None` when it does not stand there. What is looked
+    /// at of the line is taken from `fuel`.
+    fn end_of_join(
+        &self,
+        line: &[u8],
+        step: usize,
+        at: usize,
+        fuel: &Cell<usize>,
+    ) -> Option<usize> {
         let open = self.steps.get(step)?;
         open.literal.stands_at(line, at).then_some(())?;
         let mut at = at + open.literal.text.len();
         for step in self.join(step) {
-            at = match step.end(line, at, self.quoting) {
+            let end = step.end(line, at, self.quoting);
+            let looked_at = step.looked_at(line, at, end);
+            fuel.set(fuel.get().saturating_sub(looked_at));
+            at = match end {
                 Some(end) => end + step.literal.text.len(),
                 None => step.end_of_nothing(line, at)?,
             };
@@ -179,6 +204,23 @@ impl Layout {
     }
 }
 
+impl Step {
+    /// How many bytes were looked at to find that a value at `at` ends at `end`, or does not.
+    fn looked_at(&self, line: &[u8], at: usize, end: Option<usize>) -> usize {
+        let rest = line.get(at..).unwrap_or_default();
+        match (end, self.shape) {
+            (Some(end), _) => end.saturating_sub(at),
+            (None, _) if self.quoted => rest.len(),
+            (None, Shape::Token | Shape::Word | Shape::Address) => {
+                token_length(rest, &self.literal.text).unwrap_or_default()
+            }
+            (None, Shape::List | Shape::Attempts | Shape::Text) => rest.len(),
+            (None, Shape::Braced) if rest.first() == Some(&b'{') => rest.len(),
+            (None, _) => 0,
+        }
+    }
+}
+
 /// Every place of `needle`, also where it overlaps itself.
 fn memmem_places(line: &[u8], from: usize, needle: &[u8]) -> impl Iterator<Item = usize> {
     let mut from = from;
@@ -187,4 +229,28 @@ fn memmem_places(line: &[u8], from: usize, needle: &[u8]) -> impl Iterator<Item 
         from = at + 1;
         Some(at)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::made::{compiled, seen};
+    use crate::definition::Dialect;
+    use crate::record::Reading;
+
+    /// Each bar may end the first value, and the word behind it has no end before that of the line.
+    #[test]
+    fn a_line_that_asks_for_much_more_than_its_length_is_read_in_part() {
+        let text = "[%START_TIME%] %RESPONSE_CODE% %REQ(A)%|%PROTOCOL%;%REQ(B)%";
+        let format = compiled(Dialect::Envoy, text).unwrap();
+        let line = |bars: &str| format!("[2016-04-15T20:17:00.310Z] 200 a{bars}|HTTP/1.1;b");
+        let few = seen(&format, line("||").as_bytes()).unwrap();
+        assert_eq!(few.get("status").unwrap(), "200");
+        let many = line("||").replace("HTTP/1.1;b", &"|".repeat(200_000));
+        let many = seen(&format, many.as_bytes()).unwrap();
+        assert_eq!((many.reading, many.get("http_a")), (Reading::Partial, None));
+        assert_eq!(many.get("status").unwrap(), "200");
+        // Blanks end words, so a line of them costs little and is read.
+        let blanks = seen(&format, line(&"| ".repeat(20_000)).as_bytes()).unwrap();
+        assert_eq!(blanks.get("http_b").unwrap(), "b");
+    }
 }
