@@ -35,6 +35,9 @@ pub struct Reader {
     zone: Zone,
     /// Spans of fields that must not be absent.
     required: Vec<usize>,
+    /// Span of a status that must look like one: columns that lost or gained one are read shifted,
+    /// and nothing else in the line would tell.
+    status: Option<usize>,
     spans: usize,
     /// Spans of the header's host and program, where they are wanted and the format has no such
     /// fields of its own.
@@ -122,6 +125,9 @@ impl Format {
             },
         };
         let required = self.require.iter().map(|name| slot(name)).collect();
+        let in_columns = matches!(self.layout, Layout::W3c { .. } | Layout::Csv(_));
+        let has_status = in_columns && super::offers(&self.layout, "status");
+        let status = has_status.then(|| slot("status"));
         let header = envelope::FIELDS.map(|field| {
             let slot = names.iter().position(|name| name == field);
             slot.filter(|_| !super::offers(&self.layout, field))
@@ -146,6 +152,7 @@ impl Format {
             time,
             zone: zone.clone(),
             required,
+            status,
             spans: match &plan {
                 Plan::Json(layout) => layout.width(),
                 _ => names.len(),
@@ -267,6 +274,13 @@ impl Plan {
         };
         layout.read_leniently(line, spans).ok().map(Line::Record)
     }
+}
+
+const STATUS: &str = "a status: at most three digits, or `-`";
+
+/// True for what a server writes as a status, or in the absence of one.
+fn is_status(value: &[u8]) -> bool {
+    matches!(value, b"" | b"-") || (value.len() <= 3 && value.iter().all(u8::is_ascii_digit))
 }
 
 /// The mismatch of a line that begins so many bytes later.
@@ -432,7 +446,13 @@ impl Reader {
                 return Err(Mismatch::without(line, Expected::Required(number)));
             }
         }
-        Ok(())
+        let status = self.status.and_then(|slot| spans.get(slot));
+        match status.filter(|status| !status.is_absent()) {
+            Some(status) if !is_status(status.of(line).unwrap_or_default()) => {
+                Err(Mismatch::text(status.start(), STATUS))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The fields of a file's current columns, where it names them itself; empty for other formats.
@@ -495,5 +515,28 @@ impl Reader {
             }
         }
         Ok((last.time, last.ambiguous))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_status;
+
+    #[test]
+    fn a_status_has_at_most_three_digits() {
+        for status in ["", "-", "0", "000", "200", "999"] {
+            assert!(is_status(status.as_bytes()), "{status}");
+        }
+        for other in [
+            "2005",
+            "0.001",
+            "-1",
+            "TCP_HIT",
+            "20x",
+            "\"200\"",
+            "203.0.113.9",
+        ] {
+            assert!(!is_status(other.as_bytes()), "{other}");
+        }
     }
 }

@@ -241,3 +241,17 @@ fn formulas_in_labels_are_no_formulas_in_csv() {
         "{csv}"
     );
 }
+
+#[test]
+fn lines_of_columns_that_ran_together_are_not_read_shifted() {
+    let squid = "1286536308.779    180 192.168.0.224 TCP_MISS/1286536309.450  60917 2001:db8::7 TCP_TUNNEL/200 20670 CONNECT www.example.com:443 alice HIER_DIRECT/2001:db8::1 ";
+    let elb = "2015-05-13T23:39:43.945958Z 2015-05-13T23:39:43.945958Z my-loadbalancer 192.168.131.39:2817 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 \"GET http://www.example.com:80/ HTTP/1.1\" \"curl/7.38.0\" - -";
+    let realtime = "1731699951.183\t192.0.2.24\t1731699951.183\t192.0.2.24\t0.001\t200\t392\tGET\thttps\td1.cloudfront.net\t/index.html\t23";
+    for (parser, line) in [
+        ("squid", squid),
+        ("aws-elb", elb),
+        ("cloudfront-realtime", realtime),
+    ] {
+        run_with(&["explain", "-p", parser], line.as_bytes()).exits(1);
+    }
+}
