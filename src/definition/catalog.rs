@@ -630,6 +630,7 @@ note: the parent's layout is here
             "format.nginx = \"log_format a 'log_format \\\\'b\\\\\\\\ ';\"\nunits = { 'a b' = 's' }",
             "format.apache = '%h \\\\\"%r\\\\\\\" \\\"'",
             "format.apache = 'LogFormat \"LogFormat \\\"a\\\\\\\\\" x'",
+            "format.varnishncsa = 'LogFormat \\\"%r\\\"'",
             "format.regex = '''\n(?x) 'a' # \\d\r\n\t\"'''\nrules = []\ndetect = -1",
             "format.json = { status = 's', 'http_*' = \"re'q\\u0007.*\" }\ntime.search = '(\\d+)'",
             "format.w3c = {}",

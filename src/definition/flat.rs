@@ -42,7 +42,8 @@ fn write_layout(out: &mut String, layout: &LayoutDefinition) -> Written {
         LayoutDefinition::Server { dialect, text } => {
             let text = match dialect {
                 Dialect::Nginx(_) => nginx_text(&text.value),
-                Dialect::Apache | Dialect::Varnishncsa => apache_text(&text.value),
+                Dialect::Apache => apache_text(&text.value),
+                Dialect::Varnishncsa => text.value.clone(),
                 Dialect::Haproxy => haproxy_text(&text.value),
                 Dialect::Envoy => text.value.replace("\\\"", "\\\\\""),
             };
