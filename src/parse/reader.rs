@@ -449,7 +449,7 @@ impl Reader {
         let status = self.status.and_then(|slot| spans.get(slot));
         match status.filter(|status| !status.is_absent()) {
             Some(status) if !is_status(status.of(line).unwrap_or_default()) => {
-                Err(Mismatch::text(status.start(), STATUS))
+                Err(Mismatch::text(0, STATUS))
             }
             _ => Ok(()),
         }
