@@ -565,3 +565,107 @@ fn the_line_that_is_not_read_is_shown_without_its_secrets() {
     );
     assert!(!ran.err.contains("192.0.2.9"), "{}", ran.err);
 }
+
+/// What a proposal for this log says, when it passes its own examples.
+#[track_caller]
+fn sound_proposal(folder: &Folder, log: &str) -> String {
+    let path = folder.file("odd.log", log);
+    let ran = run(&["parsers", "new", &path]).exits(0);
+    let text = ran.text();
+    let file = folder.file("proposed.toml", &text);
+    run(&["parsers", "test", &file]).exits(0);
+    let document = replay(&["--parser", &file, &path]);
+    let parsed = document["inputs"][0]["parsed"].as_u64().unwrap();
+    assert!(parsed >= promised(&ran.err), "{document}\n{text}");
+    text
+}
+
+#[test]
+fn a_proposal_is_for_the_record_inside_an_envelope() {
+    let folder = Folder::new();
+    let records: Vec<&str> = ODD.lines().collect();
+    let wrappers: [fn(&str) -> String; 4] = [
+        |line| format!("<134>Oct 31 07:06:43 lb7 edge[77]: {line}\n"),
+        |line| format!("2013-10-31T07:06:43.1Z stdout F {line}\n"),
+        |line| {
+            let text = serde_json::to_string(&format!("{line}\n")).unwrap();
+            format!("{{\"log\":{text},\"stream\":\"stdout\",\"time\":\"2013-10-31T07:06:43Z\"}}\n")
+        },
+        |line| {
+            let (head, end) = line.split_at(30);
+            format!("2013-10-31T07:06:43Z stdout P {head}\n2013-10-31T07:06:43Z stdout F {end}\n")
+        },
+    ];
+    let bare = sound_proposal(&folder, ODD);
+    for wrap in wrappers {
+        let log: String = records.iter().map(|line| wrap(line)).collect();
+        assert_eq!(sound_proposal(&folder, &log), bare, "{log}");
+    }
+}
+
+#[test]
+fn a_header_whose_time_is_the_only_one_stays_in_the_proposal() {
+    let folder = Folder::new();
+    let line = |n: u32| {
+        format!(
+            "2013-10-31T07:06:{n:02}+00:00 web1 tomcat[7]: 81.2.69.142 \"GET /cart HTTP/1.1\" 200 43\n"
+        )
+    };
+    let log: String = (10..20).map(line).collect();
+    let text = sound_proposal(&folder, &log);
+    assert!(text.contains("${time_iso8601}"), "{text}");
+}
+
+#[test]
+fn pairs_in_any_order_become_logfmt() {
+    let folder = Folder::new();
+    let log = "ts=2013-10-31T07:06:42Z level=info method=GET path=\"/cart?id=7&token=abc\" fwd=81.2.69.142 status=503 bytes=612 duration_ms=12\n\
+        level=info ts=2013-10-31T07:06:43Z status=200 method=GET path=/ bytes=43 fwd=81.2.69.142 duration_ms=3 msg=\"a \\\"b\\\"\"\n\
+        level=warn msg=slow ts=2013-10-31T07:06:44Z fwd=81.2.69.142 path=/x method=PUT status=201 duration_ms=900 bytes=1 cookie=\"theme=dark; id=s3cr3t\"\n";
+    let text = sound_proposal(&folder, log);
+    for part in [
+        "[format.logfmt]",
+        "status = \"status\"",
+        "request_uri = \"path\"",
+        "request_time = \"duration_ms\"",
+        "request_time = \"ms\"",
+        "token=hidden",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(
+        !text.contains("81.2.69.142") && !text.contains("s3cr3t"),
+        "{text}"
+    );
+}
+
+#[test]
+fn columns_that_are_quoted_at_times_become_csv() {
+    let folder = Folder::new();
+    let rows = "2013-10-31T07:06:42Z,81.2.69.142,GET,\"/a,b\",503,612,fastly\n\
+        2013-10-31T07:06:43Z,81.2.69.142,GET,/,200,43,\"Fastly, Inc.\"\n\
+        2013-10-31T07:06:44Z,81.2.69.9,POST,/pay,200,10,akamai\n";
+    let text = sound_proposal(&folder, rows);
+    assert!(text.contains("[format.csv]\ncolumns = "), "{text}");
+    assert!(text.contains("Fastly, Inc."), "{text}");
+    let header = format!("Time,Client IP,Verb,URL,Status,Bytes,Session Cookie\n{rows}");
+    let text = sound_proposal(
+        &folder,
+        &header.replace(',', ";").replace("Fastly;", "Fastly,"),
+    );
+    for part in [
+        "separator = \";\"",
+        "header = true",
+        "request_uri = \"URL\"",
+        "remote_addr = \"Client IP\"",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("akamai"), "{text}");
+    let tabs = rows
+        .replace('"', "")
+        .replace("a,b", "a")
+        .replace("Fastly, Inc.", "x")
+        .replace(',', "\t");
+    sound_proposal(&folder, &tabs);
+}

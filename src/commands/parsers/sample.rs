@@ -1,6 +1,7 @@
 //! The first lines of a log, as bytes.
 
 use crate::commands::Failure;
+use crate::parse::{Envelopes, without_headers};
 use crate::source::{Archive, Input, InputKind, Limits};
 
 /// Bytes of one log that are looked at, whatever the lines.
@@ -52,5 +53,26 @@ impl Sample {
         let lines = self.text.split(|&byte| byte == b'\n');
         let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         lines.filter(|line| !line.trim_ascii().is_empty())
+    }
+
+    /// The records of the lines, out of their envelopes and without headers; `None` when most lines
+    /// are records as they stand.
+    pub(super) fn records(&self) -> Option<Vec<Vec<u8>>> {
+        let mut envelopes = Envelopes::new(MOST_BYTES);
+        let (mut lines, mut wrapped, mut records) = (0, 0, Vec::new());
+        for line in self.lines() {
+            lines += 1;
+            match envelopes.open(line).record(line) {
+                Some((record, _)) => {
+                    let inside = without_headers(record);
+                    wrapped += usize::from(inside != line);
+                    if !inside.trim_ascii().is_empty() {
+                        records.push(inside.to_vec());
+                    }
+                }
+                None => wrapped += 1,
+            }
+        }
+        (wrapped * 2 > lines && !records.is_empty()).then_some(records)
     }
 }

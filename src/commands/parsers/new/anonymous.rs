@@ -72,6 +72,27 @@ pub(super) const SECRET_FIELDS: [&str; 5] = [
     "sent_http_set_cookie",
 ];
 
+/// True for a field that its name says is secret as a whole.
+pub(super) fn is_secret(name: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "cookie",
+        "authorization",
+        "token",
+        "secret",
+        "passw",
+        "session",
+        "apikey",
+        "api_key",
+        "signature",
+        "credential",
+        "email",
+        "jwt",
+    ];
+    // nginx's `ssl_session_reused` says how, not who.
+    let named = !name.starts_with("ssl_") && WORDS.iter().any(|word| name.contains(word));
+    named || SECRET_FIELDS.contains(&name)
+}
+
 /// Replaces the same thing by the same thing, over all lines.
 pub(super) struct Anonymous {
     addresses: HashMap<IpAddr, usize>,

@@ -20,6 +20,15 @@ pub(super) enum Format {
     Logfmt(Vec<(String, String)>),
     /// Columns named by the file itself.
     W3c(&'static str),
+    /// Columns parted by this character: their names, or fields and what the file calls them.
+    Columns(char, Columns),
+}
+
+/// What says what the columns of a file are.
+#[derive(Clone, Debug)]
+pub(super) enum Columns {
+    Named(Vec<String>),
+    Header(Vec<(String, String)>),
 }
 
 /// What a file is made from, examples aside.
@@ -121,6 +130,7 @@ impl Draft {
                     push(out, format_args!("{} = {}\n", key(name), string(path)));
                 }
             }
+            Format::Columns(separator, columns) => columns_of(out, *separator, columns),
             Format::W3c(escape) => {
                 push(
                     out,
@@ -145,6 +155,32 @@ impl Draft {
         }
         if !lines.is_empty() {
             push(out, format_args!("\n[time]\n{lines}"));
+        }
+    }
+}
+
+/// `format.csv` or `format.tsv`.
+fn columns_of(out: &mut String, separator: char, columns: &Columns) {
+    let kind = if separator == '\t' { "tsv" } else { "csv" };
+    push(out, format_args!("\n[format.{kind}]\n"));
+    if !matches!(separator, '\t' | ',') {
+        let separator = string(&separator.to_string());
+        push(out, format_args!("separator = {separator}\n"));
+    }
+    match columns {
+        Columns::Named(names) => push(
+            out,
+            format_args!("columns = {}\n", string(&names.join(" "))),
+        ),
+        Columns::Header(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, column)| format!("{} = {}", key(name), string(column)));
+            let fields: Vec<String> = fields.collect();
+            push(
+                out,
+                format_args!("header = true\nfields = {{ {} }}\n", fields.join(", ")),
+            );
         }
     }
 }

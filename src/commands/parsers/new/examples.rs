@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::Proposal;
-use super::anonymous::{Anonymous, SECRET_FIELDS};
+use super::anonymous::{Anonymous, SECRET_FIELDS, is_secret};
 use super::draft::{Draft, Example, Format as DraftFormat};
 use crate::commands::engine::Engine;
 use crate::commands::examples::test;
-use crate::commands::fields::FieldReader;
+use crate::commands::fields::{FieldReader, NoFields};
 use crate::parse::{Format, Line};
-use crate::record::{Fields as _, Span};
+use crate::record::{Fields as _, Reading, Span};
 
 /// Most examples of a file.
 const MOST: usize = 6;
@@ -27,6 +27,17 @@ pub(super) fn reads(engine: &Engine, format: &Format, lines: &[&[u8]]) -> Vec<Op
         Err(_) => Some(false),
     };
     lines.iter().map(&mut read).collect()
+}
+
+/// Lines that are read to their end.
+pub(super) fn reads_whole(engine: &Engine, format: &Format, lines: &[&[u8]]) -> usize {
+    let mut reader = format.reader(&[], &engine.zone);
+    let mut spans = vec![Span::ABSENT; reader.spans()];
+    let whole = |line: &&&[u8]| {
+        let read = reader.read(line, &mut spans);
+        read == Ok(Line::Record(Reading::Exact))
+    };
+    lines.iter().filter(whole).count()
 }
 
 /// The draft's file with examples of these lines; `None` when no line can be one.
@@ -102,11 +113,15 @@ fn examples(
         .max();
     let mut header = None;
     for line in lines {
-        if line.starts_with(b"#Fields:") {
-            header = Some(*line);
-        }
-        let Ok(read) = fields.read_either(line, None) else {
-            continue;
+        let read = match fields.read_either(line, None) {
+            Ok(read) => read,
+            Err(NoFields::Directive) => {
+                if line.starts_with(b"#Fields:") || !line.starts_with(b"#") {
+                    header = Some(*line);
+                }
+                continue;
+            }
+            Err(_) => continue,
         };
         let value = |name: &str| read.fields.get(name).map_or("", String::as_str);
         let mut kinds = vec![format!("status {}", value("code"))];
@@ -135,6 +150,23 @@ fn examples(
     found
 }
 
+/// The fields whose names say that nobody else should see them, of the format and of what a header names.
+fn secret_fields(engine: &Engine, format: &Format, header: Option<&[u8]>) -> Vec<String> {
+    let mut names = format.names();
+    if let Some(header) = header {
+        let mut reader = format.reader(&[], &engine.zone);
+        let mut spans = vec![Span::ABSENT; reader.spans()];
+        if reader.read(header, &mut spans).is_ok() {
+            names.extend(reader.columns());
+        }
+    }
+    names.extend(SECRET_FIELDS.map(str::to_owned));
+    names.retain(|name| is_secret(name) && format.field(name).is_some());
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// The line made anonymous, and the fields it then gives.
 fn example(
     engine: &Engine,
@@ -144,10 +176,7 @@ fn example(
     line: &[u8],
     anonymous: &mut Anonymous,
 ) -> Option<Example> {
-    let known = SECRET_FIELDS
-        .iter()
-        .filter(|name| format.field(name).is_some());
-    let secret: Vec<String> = known.map(|name| (*name).to_owned()).collect();
+    let secret = secret_fields(engine, format, header);
     let mut reader = format.reader(&secret, &engine.zone);
     let mut spans = vec![Span::ABSENT; reader.spans()];
     if let Some(header) = header {

@@ -37,6 +37,16 @@ pub(super) fn draft(lines: &[&[u8]]) -> Option<Draft> {
     (objects * 2 > lines.len()).then(|| keys.draft(objects, None))?
 }
 
+/// The layout of records of keys and texts, as if each were an object.
+pub(super) fn of_pairs(records: &[Vec<(String, String)>]) -> Option<Draft> {
+    let mut keys = Keys::default();
+    for (key, text) in records.iter().flatten() {
+        let values = keys.values.entry(vec![key.clone()]);
+        values.or_default().push(text.clone());
+    }
+    keys.draft(records.len(), None)
+}
+
 impl Keys {
     fn add(&mut self, path: Vec<String>, value: &Value) {
         let text = match value {

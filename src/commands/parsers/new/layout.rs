@@ -88,6 +88,48 @@ fn columns(shape: &Signature<'_>, split: &[Vec<Token<'_>>]) -> Vec<Column> {
     shape.iter().enumerate().map(column).collect()
 }
 
+/// Names for columns that one character parts, and the draft's time and units; `None` when a column is
+/// more than a value.
+pub(super) fn named(classes: Vec<Class>, separator: u8) -> Option<(Vec<String>, Draft)> {
+    let columns: Vec<Column> = classes
+        .into_iter()
+        .enumerate()
+        .map(|(number, class)| Column {
+            before: if number == 0 {
+                Vec::new()
+            } else {
+                vec![separator]
+            },
+            close: "",
+            class,
+        })
+        .collect();
+    let mut draft = Names::new(&columns).draft(&columns, false)?;
+    let Format::Nginx { text, .. } = &draft.format else {
+        return None;
+    };
+    let names = text.split(char::from(separator)).map(|column| {
+        let name = column.replace("${", "").replace('}', "");
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
+        (!name.is_empty() && name.chars().all(plain)).then_some(name)
+    });
+    let names: Vec<String> = names.collect::<Option<_>>()?;
+    if names.len() != columns.len() || draft.time_search.is_some() {
+        return None;
+    }
+    for (field, format) in [
+        ("time_local", "clf"),
+        ("time_iso8601", "rfc3339"),
+        ("msec", "epoch"),
+    ] {
+        if draft.time_field.is_none() && names.iter().any(|name| name == field) {
+            draft.time_field = Some(field.to_owned());
+            draft.time_format = Some(format.to_owned());
+        }
+    }
+    Some((names, draft))
+}
+
 /// Text that stands behind a parent's layout, named: what `format.append` takes.
 pub(super) fn appended(tails: &[&[u8]], used: &[String], apache: bool) -> Option<Draft> {
     let split: Vec<Vec<Token<'_>>> = tails.iter().map(|tail| tokens(tail, b' ')).collect();

@@ -6,6 +6,7 @@
 
 mod anonymous;
 mod columns;
+mod csv;
 mod draft;
 mod examples;
 mod json;
@@ -35,52 +36,105 @@ use crate::record::{Reading, Span};
 pub(super) fn new(args: &NewArgs) -> Result<Done, Failure> {
     let mut engine = super::engine(&args.parsers)?;
     let log = sampled(args)?;
-    let lines: Vec<&[u8]> = log.lines().collect();
-    if lines.is_empty() {
+    let whole: Vec<&[u8]> = log.lines().collect();
+    if whole.is_empty() {
         return Err(Failure::Inputs(vec!["the log has no lines yet".to_owned()]));
     }
     let name = name(args, &engine);
     let best = known(&engine, &log.text)?;
-    let cut = match &best {
-        Some((name, _)) => cut(&engine, name, &lines),
-        None => false,
-    };
+    let records = log.records();
+    let inside: Option<Vec<&[u8]>> = records
+        .as_ref()
+        .map(|records| records.iter().map(Vec::as_slice).collect());
+    // What stands in an envelope is the record, unless only its header has a time.
+    let mut found = None;
+    for lines in inside.into_iter().chain([whole]) {
+        let tried = tried(&mut engine, &name, args, best.as_ref(), lines)?;
+        let is_found = tried.proposal.is_some() || tried.is_known;
+        found = Some(tried);
+        if is_found {
+            break;
+        }
+    }
+    match (found, &best) {
+        (Some(Tried { is_known: true, .. }), Some((parent, fit))) => {
+            Ok(nothing_to_write(parent, fit))
+        }
+        (
+            Some(Tried {
+                proposal, lines, ..
+            }),
+            best,
+        ) => {
+            let Some(proposal) = proposal else {
+                return Err(cannot(best.as_ref(), &lines));
+            };
+            written(args, &proposal)?;
+            report(&proposal, &lines, args);
+            Ok(Done::Complete)
+        }
+        (None, best) => Err(cannot(best.as_ref(), &[])),
+    }
+}
+
+/// What came of looking at some lines.
+struct Tried<'l> {
+    lines: Vec<&'l [u8]>,
+    proposal: Option<Proposal>,
+    /// A known format says all that could be proposed.
+    is_known: bool,
+}
+
+/// Looks for a layout of these lines.
+fn tried<'l>(
+    engine: &mut Engine,
+    name: &str,
+    args: &NewArgs,
+    best: Option<&(String, Fit)>,
+    lines: Vec<&'l [u8]>,
+) -> Result<Tried<'l>, Failure> {
+    let cut = best.is_some_and(|(name, _)| cut(engine, name, &lines));
     let mut drafts = Vec::new();
     let mut goes_on = false;
-    let well = |(_, fit): &&(String, Fit)| reads_well(fit) && !cut;
     if let Some(path) = &args.nginx_conf {
         drafts = nginx_conf::drafts(path)?;
-    } else if let Some((parent, fit)) = best.as_ref().filter(well) {
-        match extended(&engine, parent, &lines) {
+    } else if let Some((parent, _)) = best.filter(|(_, fit)| reads_well(fit) && !cut) {
+        match extended(engine, parent, &lines) {
             Extended::By(draft) => drafts.push(draft),
             Extended::Anew => {
                 goes_on = true;
                 drafts.extend(layout::drafts(&lines));
             }
-            Extended::Nothing => return Ok(nothing_to_write(parent, fit)),
+            Extended::Nothing => {
+                return Ok(Tried {
+                    lines,
+                    proposal: None,
+                    is_known: true,
+                });
+            }
         }
     } else {
         drafts.extend(w3c(&lines));
         drafts.extend(json::draft(&lines));
         drafts.extend(logfmt::draft(&lines));
         drafts.extend(layout::drafts(&lines));
+        drafts.extend(csv::drafts(&lines));
     }
-    let proposal = proposal(&mut engine, &name, &drafts, &lines);
-    if let Some((parent, fit)) = best.as_ref().filter(|_| args.nginx_conf.is_none()) {
-        let read = usize::try_from(fit.read).unwrap_or(usize::MAX);
-        let more = proposal
-            .as_ref()
-            .is_some_and(|p| p.read > read || p.extends || goes_on);
-        if reads_half(fit) && !more && !cut {
-            return Ok(nothing_to_write(parent, fit));
-        }
-    }
-    let Some(proposal) = proposal else {
-        return Err(cannot(best.as_ref(), &lines));
-    };
-    written(args, &proposal)?;
-    report(&proposal, &lines, args);
-    Ok(Done::Complete)
+    let proposal = proposal(engine, name, &drafts, &lines);
+    let is_known = best
+        .filter(|_| args.nginx_conf.is_none())
+        .is_some_and(|(_, fit)| {
+            let read = usize::try_from(fit.read).unwrap_or(usize::MAX);
+            let more = proposal
+                .as_ref()
+                .is_some_and(|p| p.read > read || p.extends || goes_on);
+            reads_half(fit) && !more && !cut
+        });
+    Ok(Tried {
+        lines,
+        proposal,
+        is_known,
+    })
 }
 
 /// A file that passes its own examples.
@@ -260,7 +314,8 @@ fn proposal(
     drafts: &[Draft],
     lines: &[&[u8]],
 ) -> Option<Proposal> {
-    let mut tried: Vec<(usize, usize, &Draft)> = Vec::new();
+    // Lines read, and those of which nothing is left over.
+    let mut tried: Vec<((usize, usize), usize, &Draft)> = Vec::new();
     for (number, draft) in drafts.iter().enumerate() {
         let text = draft.text(&[], "a draft", &[]);
         if engine.catalog.add_text(name, name, &text).is_err() {
@@ -271,12 +326,13 @@ fn proposal(
         };
         let read = examples::reads(engine, &format, lines);
         let read = read.into_iter().filter(|read| *read == Some(true)).count();
-        tried.push((read, number, draft));
+        let whole = examples::reads_whole(engine, &format, lines);
+        tried.push(((read, whole), number, draft));
     }
     tried.sort_by_key(|(read, number, _)| (std::cmp::Reverse(*read), *number));
     let records = lines.iter().filter(|line| !line.starts_with(b"#")).count();
     let half = |read: usize| read > 0 && read * 2 >= records;
-    let (_, _, draft) = tried.into_iter().find(|(read, ..)| half(*read))?;
+    let (_, _, draft) = tried.into_iter().find(|((read, _), ..)| half(*read))?;
     examples::completed(engine, name, draft, lines, &mut Anonymous::new())
 }
 
