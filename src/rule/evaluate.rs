@@ -485,6 +485,8 @@ mod tests {
     fn host_is_the_first_present_of_header_server_and_request() {
         let format = Columns::plain(&["http_host", "server_name", "request"]);
         let own = Columns::plain(&["host", "request"]);
+        let only = Columns::plain(&["host"]);
+        let none = Columns::plain(&["status"]);
         let absolute = "GET http://r.x:80/a HTTP/1.1";
         for (format, line, expected) in [
             (&format, format!("h.x:8080|s.x|{absolute}"), "h.x"),
@@ -493,6 +495,8 @@ mod tests {
             (&format, "-|-|GET /a HTTP/1.1".to_owned(), "unknown"),
             (&own, format!("o.x:81|{absolute}"), "o.x:81"),
             (&own, format!("-|{absolute}"), "r.x"),
+            (&only, "o.x".to_owned(), "o.x"),
+            (&none, "200".to_owned(), "unknown"),
         ] {
             let found = derived("x = { from = ['host'] }", format, &line);
             assert_eq!(found, expected, "{line}");
