@@ -276,7 +276,7 @@ fn the_pop_is_the_edges_whatever_way_it_is_written() {
         ("cache-lga21947-LGA", "LGA"),
         ("cache-nrt-rjtf7700046-NRT", "NRT"),
         ("cache-ny57-NYC, cache-lo82-LHR", "LHR"),
-        ("cache-sjc3128", "sjc"),
+        ("cache-sjc3128", "SJC"),
         ("edge", "unknown"),
         ("", "unknown"),
     ] {
@@ -305,7 +305,7 @@ fn the_node_in_fastlys_syslog_prefix_names_the_pop() {
             &["-", "--parser", parser],
             format!("{prefix}{line}").as_bytes(),
         );
-        let labels = json!({"provider": "fastly", "pop": "sjc"});
+        let labels = json!({"provider": "fastly", "pop": "SJC"});
         assert_eq!(
             total_of(&document, "cdn_edge_requests_by_pop_total", &labels),
             1
