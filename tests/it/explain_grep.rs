@@ -24,6 +24,7 @@ fn explain_shows_fields_client_rules_and_counts() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+    assert!(text.starts_with("nginx-cdn: read\n"), "{text}");
     assert!(!text.contains("203.0.113.77"), "{text}");
     let raw = run(&["explain", "--raw", BEACON]).exits(0).text();
     assert!(raw.contains("203.0.113.77"), "{raw}");

@@ -166,7 +166,8 @@ impl<'e> Parsers<'e> {
                 let _heard = explainer.fields.next(line);
             }
         }
-        if !args.json {
+        // Who failed matters only where nobody read it.
+        if !args.json && !attempts.iter().any(is_read) {
             let tried = self.explainers.iter().zip(&attempts);
             let failed = tried.filter_map(|(parser, attempt)| Some((parser, reason(attempt)?)));
             text::none_read(out, failed.collect(), line, args.raw)?;

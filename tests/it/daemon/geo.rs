@@ -179,7 +179,7 @@ fn a_database_that_became_bad_stays_in_use_and_blocks_no_reload() {
     scene.agent.term();
 }
 
-/// Ranges change under the agent: a list with a mistake leaves the last good one in use.
+/// Ranges change under the agent: a list with a mistake, or an empty one, leaves the last good one in use.
 #[test]
 fn ranges_of_providers_are_read_again_when_they_change() {
     const CONFLICTS: &str = "cdn_identity_conflicts_total";
@@ -212,6 +212,8 @@ fn ranges_of_providers_are_read_again_when_they_change() {
     for (text, reloaded, expected) in [
         ("23.32.0.0/11\n104.16.0.0/99\n", Some(0.0), 2.0),
         ("23.32.0.0/11\n104.16.0.0/13\n", Some(1.0), 4.0),
+        // A timer that fetched nothing.
+        ("", Some(0.0), 6.0),
     ] {
         fs::write(&list, text).unwrap();
         scene.agent.signal(Signal::HUP);
