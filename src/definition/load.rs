@@ -145,6 +145,14 @@ fn layout(
         }
         return None;
     };
+    if let Some(text) = item.as_text(reader) {
+        let mistake = text
+            .place
+            .error("a format without its kind", "whose text is this?");
+        let kinds = quoted_list(LAYOUTS.into_iter().filter(|key| *key != "append"));
+        reader.report(mistake.help(format!("`format.nginx = '…'`, or one of {kinds}")));
+        return None;
+    }
     let mut table = item.table(reader, "in this table")?;
     let escape = table.take("escape");
     let mut given: Vec<Item<'_>> = LAYOUTS.iter().filter_map(|key| table.take(key)).collect();

@@ -30,7 +30,14 @@ impl<'t> Reader<'t> {
     pub(crate) fn new(source: &'t Arc<SourceText>, errors: &[Error]) -> Reader<'t> {
         let syntax = errors.iter().map(|error| {
             let span = error.span().unwrap_or_default();
-            Place::new(source, span).error(error.message(), "")
+            let mistake = Place::new(source, span).error(error.message(), "");
+            if error.message().starts_with("missing escaped value") {
+                mistake.help(
+                    "in double quotes `\\` begins an escape: put the text into single quotes, '…'",
+                )
+            } else {
+                mistake
+            }
         });
         Reader {
             source,
@@ -99,7 +106,18 @@ impl<'t> Reader<'t> {
         let found = type_name(item.value.get_ref());
         let message = format!("expected {expected}, found {found}");
         let place = self.place(item.value.span());
-        self.report(place.error(message, format!("for `{}`", item.key.value)));
+        let key = &item.key.value;
+        let mistake = place.error(message, format!("for `{key}`"));
+        let written = self.source.text.get(item.value.span());
+        self.report(match (expected, written.filter(|text| text.len() <= 60)) {
+            ("a list of strings", Some(text)) if found == "a string" => {
+                mistake.help(format!("`{key} = [{text}]`"))
+            }
+            ("a table", Some(text)) if found == "a string" => {
+                mistake.help(format!("`{key} = {{ NAME = {text} }}`"))
+            }
+            _ => mistake,
+        });
     }
 }
 

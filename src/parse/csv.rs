@@ -11,8 +11,9 @@
 use memchr::{memchr, memchr2};
 
 use super::columns::{Columns, fields_of};
+use super::no_name;
 use super::w3c::field_name;
-use crate::definition::{ColumnEscape, ColumnsDefinition};
+use crate::definition::{At, ColumnEscape, ColumnsDefinition};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::record::{Escape, Mismatch, Reading, Span, find_near};
 
@@ -53,6 +54,39 @@ pub(super) struct CsvLayout {
     escape: ColumnEscape,
 }
 
+/// Names that are no field's, or two columns'; more columns that may be missing than there are.
+fn wrong_columns(columns: &[At<String>], shape: &Shape, place: &Place) -> Vec<Diagnostic> {
+    let mut mistakes = Vec::new();
+    let mut seen: Vec<(&str, &At<String>)> = Vec::new();
+    for column in columns {
+        for field in fields_of(&column.value) {
+            if let Some(mistake) = no_name(column, field) {
+                mistakes.push(mistake);
+                continue;
+            }
+            match seen.iter().find(|(name, _)| *name == field) {
+                Some((_, first)) => mistakes.push(
+                    column
+                        .place
+                        .error(format!("two columns are called `{field}`"), "the second")
+                        .note(&first.place, "the first")
+                        .help("`-` is a column that nobody wants"),
+                ),
+                None => seen.push((field, column)),
+            }
+        }
+    }
+    if !columns.is_empty() && shape.optional >= columns.len() {
+        let message = format!(
+            "all {} columns may be missing: `optional = {}`",
+            columns.len(),
+            shape.optional
+        );
+        mistakes.push(place.error(message, "no column is left that a line must have"));
+    }
+    mistakes
+}
+
 impl CsvLayout {
     /// Compiles a definition; `place` is where the layout stands.
     ///
@@ -76,7 +110,7 @@ impl CsvLayout {
             optional: definition.optional.unwrap_or(0),
             header: definition.header.unwrap_or(false),
         };
-        let names = |name: &crate::definition::At<String>| name.value.clone();
+        let names = |name: &At<String>| name.value.clone();
         let columns: Vec<String> = definition.columns.iter().flatten().map(names).collect();
         if columns.is_empty() && !shape.header {
             let error = place.error("no columns are named", "nothing says what a column holds");
@@ -88,6 +122,11 @@ impl CsvLayout {
             return Err(vec![
                 place.error("`quote` and `separator` are the same", ""),
             ]);
+        }
+        let named = definition.columns.as_deref().unwrap_or_default();
+        let mistakes = wrong_columns(named, &shape, place);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
         }
         let renamed = definition.fields.iter().flatten();
         Ok(CsvLayout {

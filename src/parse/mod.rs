@@ -49,7 +49,7 @@ use crate::definition::{
     At, ColumnEscape, Dialect, FormatDefinition, LayoutDefinition, TimeDefinition, Unit,
 };
 use crate::diagnostic::{Diagnostic, similar};
-use crate::record::{Escape, FieldKind, Fields};
+use crate::record::{Escape, FieldKind, Fields, mistake_in};
 
 /// A log format, compiled.
 #[derive(Debug)]
@@ -250,10 +250,9 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
         }
         LayoutDefinition::Regex { pattern } => {
             let expanded = grok::expand(pattern).map_err(|mistake| vec![mistake])?;
-            let compiled = Pattern::compile(&expanded).map_err(|error| {
-                let message = format!("this is not a regular expression: {error}");
-                vec![pattern.place.error(message, "in this pattern")]
-            })?;
+            let same = expanded == pattern.value;
+            let compiled = Pattern::compile(&expanded)
+                .map_err(|error| vec![no_pattern(pattern, &error, same)])?;
             let escapes = (Escape::None, Vec::new());
             Ok((Layout::Regex(compiled), escapes, Vec::new(), None))
         }
@@ -287,6 +286,13 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
             ))
         }
         LayoutDefinition::Logfmt { fields } => {
+            let mistakes: Vec<Diagnostic> = fields
+                .iter()
+                .filter_map(|(name, key)| no_name(name, &name.value).or_else(|| no_key(key)))
+                .collect();
+            if !mistakes.is_empty() {
+                return Err(mistakes);
+            }
             let fields = fields
                 .iter()
                 .map(|(name, key)| (name.value.clone(), key.value.clone()));
@@ -296,6 +302,50 @@ fn compile_layout(definition: &FormatDefinition) -> Result<Compiled, Vec<Diagnos
             Ok((layout, (Escape::Json, Vec::new()), Vec::new(), None))
         }
     }
+}
+
+/// A pattern that is none; the mistake has a place of its own where the pattern is `same` as written.
+fn no_pattern(pattern: &At<String>, error: &str, same: bool) -> Diagnostic {
+    let message = format!("this is not a regular expression: {error}");
+    let range = mistake_in(&pattern.value).filter(|_| same);
+    let mistake = match range {
+        Some(range) => pattern.place.inside(range).error(message, "here"),
+        None => pattern.place.error(message, "in this pattern"),
+    };
+    if error.starts_with("look-around") {
+        return mistake.help("write what stands there, without `(?=`, `(?!` or `(?<`");
+    }
+    mistake
+}
+
+/// A key that no line can have.
+fn no_key(key: &At<String>) -> Option<Diagnostic> {
+    let ends = |byte: u8| matches!(byte, b' ' | b'\t' | b'=' | b'"');
+    let never = key.value.is_empty() || key.value.bytes().any(ends);
+    never.then(|| {
+        let message = format!("no line has a key `{}`", key.value);
+        key.place
+            .error(message, "a key ends at a blank, `=` or a quote")
+    })
+}
+
+/// A field's name that rules could not ask for.
+fn no_name(name: &At<String>, field: &str) -> Option<Diagnostic> {
+    let plain = field
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if plain && !field.is_empty() {
+        return None;
+    }
+    let error = name.place.error(
+        format!("no field can be called `{field}`"),
+        "letters, digits and `_`",
+    );
+    Some(if field.contains(',') {
+        error.help("names are parted by blanks: `columns = \"time remote_addr status\"`")
+    } else {
+        error.help("use nginx's names, such as `remote_addr`")
+    })
 }
 
 fn inside(text: &At<String>, (range, message): FormatError) -> Vec<Diagnostic> {
@@ -318,6 +368,10 @@ fn json_layout(fields: &[(At<String>, Vec<At<String>>)]) -> Result<Layout, Vec<D
     let paths = fields
         .iter()
         .flat_map(|(name, paths)| paths.iter().map(move |path| (name, path)));
+    for (name, _) in fields {
+        let field = name.value.strip_suffix('*').unwrap_or(&name.value);
+        mistakes.extend(no_name(name, field));
+    }
     for (name, path) in paths {
         let result = match name.value.strip_suffix('*') {
             Some(prefix) => JsonTemplate::parse(&path.value)
@@ -462,17 +516,21 @@ fn compile_time(
             .format
             .as_ref()
             .map_or(&definition.layout.place, |format| &format.place);
-        place
-            .error(error, "this time format")
-            .help("use `clf`, `rfc3339`, `epoch`, `any` or a strftime text")
+        let help = match time::meant(text) {
+            Some(meant) => format!("`format = \"{meant}\"`"),
+            None => "use `clf`, `rfc3339`, `epoch`, `any` or a strftime text".to_owned(),
+        };
+        place.error(error, "this time format").help(help)
     })?;
     if let Some(search) = &time.search {
-        let pattern = Pattern::compile(&search.value).map_err(|error| {
-            search.place.error(
-                format!("this is not a regular expression: {error}"),
-                "in this pattern",
-            )
-        })?;
+        let pattern =
+            Pattern::compile(&search.value).map_err(|error| no_pattern(search, &error, true))?;
+        if pattern.locations().len() < 2 {
+            let error = search
+                .place
+                .error("no group in this pattern", "the first one is the time");
+            return Err(error.help("put what is the time into parentheses: `at <([^>]+)>`"));
+        }
         return Ok(Time::Search { pattern, format });
     }
     if let Some(date) = &time.date {

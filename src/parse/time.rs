@@ -520,6 +520,40 @@ fn four([a, b, c, d]: [u8; 4]) -> Result<u32, TimeError> {
     Ok(two([a, b])? * 100 + two([c, d])?)
 }
 
+/// The time format that somebody meant who wrote it as another program calls it, or with Java's letters.
+pub(super) fn meant(text: &str) -> Option<String> {
+    let known = match text.to_ascii_lowercase().as_str() {
+        "iso8601" | "iso" | "iso-8601" | "rfc-3339" | "rfc 3339" => Some("rfc3339"),
+        "unix" | "unixtime" | "unix_ms" | "millis" | "seconds" | "timestamp" | "epoch_millis" => {
+            Some("epoch")
+        }
+        "common" | "httpdate" | "apache" | "nginx" => Some("clf"),
+        _ => None,
+    };
+    if let Some(known) = known {
+        return Some(known.to_owned());
+    }
+    let java = [
+        ("'", ""),
+        ("yyyy", "%Y"),
+        ("MMM", "%b"),
+        ("MM", "%m"),
+        ("dd", "%d"),
+        ("HH", "%H"),
+        ("mm", "%M"),
+        (".SSS", "%.f"),
+        ("ss", "%S"),
+        ("SSS", "%3f"),
+        ("XXX", "%:z"),
+        ("Z", "%z"),
+    ];
+    let mut written = text.to_owned();
+    for (java, strftime) in java {
+        written = written.replace(java, strftime);
+    }
+    (written != text && TimeFormat::compile(&written).is_ok()).then_some(written)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

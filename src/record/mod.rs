@@ -8,7 +8,7 @@ mod pattern;
 mod scan;
 
 pub use escape::Escape;
-pub use pattern::compile_pattern;
+pub use pattern::{compile_pattern, mistake_in};
 pub use scan::find_near;
 
 /// A byte range of a line, or nothing.

@@ -190,3 +190,123 @@ fn the_tests_own_parser_files_pass_their_examples() {
         ran.text()
     );
 }
+
+/// A parser file with these lines behind its head, and its mistake: the place, and parts of the picture.
+#[track_caller]
+fn wrong(lines: &str, place: &str, parts: &[&str]) {
+    let folder = Folder::new();
+    let file = folder.file(
+        "wrong.toml",
+        format!("description = \"x\"\nrules = [\"origin\"]\n{lines}\n"),
+    );
+    let ran = run(&["parsers", "test", &file]).exits(2);
+    shows(&ran, &[&format!("{file}:{place}\n")]);
+    shows(&ran, parts);
+    assert_eq!(ran.err.matches("error: ").count(), 1, "{}", ran.err);
+}
+
+#[test]
+fn columns_that_are_no_fields_or_named_twice_are_shown() {
+    wrong(
+        "format.csv = \"time status us status\"",
+        "3:30",
+        &["two columns are called `status`", "note: the first"],
+    );
+    wrong(
+        "format.csv = \"time sta-tus\"",
+        "3:20",
+        &["no field can be called `sta-tus`", "^^^^^^^ letters"],
+    );
+    wrong(
+        "format.csv = \"time,status\"",
+        "3:15",
+        &["`columns = \"time remote_addr status\"`"],
+    );
+    wrong(
+        "[format.csv]\ncolumns = \"time status\"\noptional = 5",
+        "3:9",
+        &["all 2 columns may be missing: `optional = 5`"],
+    );
+}
+
+#[test]
+fn keys_that_no_line_has_are_shown() {
+    wrong(
+        "[format.logfmt]\ntime = \"t s\"",
+        "4:9",
+        &["no line has a key `t s`", "a key ends at a blank"],
+    );
+    wrong(
+        "[format.logfmt]\ntime = \"\"",
+        "4:8",
+        &["no line has a key ``"],
+    );
+    wrong(
+        "[format.logfmt]\ntime = \"ts\"\n\"sta tus\" = \"s\"",
+        "5:2",
+        &["no field can be called `sta tus`"],
+    );
+    wrong(
+        "[format.json]\ntime = \"ts\"\n\"client-ip\" = \"s\"",
+        "5:2",
+        &["no field can be called `client-ip`", "`remote_addr`"],
+    );
+}
+
+#[test]
+fn a_patterns_mistake_is_shown_at_its_bytes() {
+    wrong(
+        r"format.regex = '^(?<time>\S+) (?<status>\d+$'",
+        "3:31",
+        &["unclosed group", " ^ here"],
+    );
+    wrong(
+        r"format.regex = '^é (?<time>\S+) (?=x)'",
+        "3:33",
+        &["look-around", "^^^ here", "without `(?=`"],
+    );
+    wrong(
+        "format.regex = \"^(?<time>\\S+)\"",
+        "3:27",
+        &["put the text into single quotes, '…'"],
+    );
+}
+
+#[test]
+fn a_time_that_another_program_writes_so_has_our_words_for_it() {
+    let time = |format: &str| {
+        format!("format.csv = \"time status\"\n[time]\nfield = \"time\"\nformat = \"{format}\"")
+    };
+    wrong(&time("iso8601"), "6:11", &["help: `format = \"rfc3339\"`"]);
+    wrong(&time("unix"), "6:11", &["help: `format = \"epoch\"`"]);
+    wrong(
+        &time("yyyy-MM-dd'T'HH:mm:ss.SSS"),
+        "6:11",
+        &["help: `format = \"%Y-%m-%dT%H:%M:%S%.f\"`"],
+    );
+    wrong(
+        "format.csv = \"when status\"\n[time]\nsearch = \"at <.*>\"\nformat = \"clf\"",
+        "5:11",
+        &["no group in this pattern", "`at <([^>]+)>`"],
+    );
+}
+
+#[test]
+fn a_value_of_another_type_has_the_line_to_paste() {
+    let csv = "format.csv = \"time status\"\n";
+    wrong(
+        &format!("{csv}require = \"status\""),
+        "4:11",
+        &["help: `require = [\"status\"]`"],
+    );
+    wrong(
+        &format!("{csv}time = \"time\""),
+        "4:8",
+        &["help: `time = { NAME = \"time\" }`"],
+    );
+    wrong(
+        "format = \"$remote_addr\"",
+        "3:11",
+        &["a format without its kind", "`format.nginx = '…'`"],
+    );
+}

@@ -148,6 +148,8 @@ error: expected a table, found a string
    |
 13 | labels = "x"
    |          ^^^ for `labels`
+   |
+   = help: `labels = { NAME = "x" }`
 
 error: expected `true` or `false`, found a string
   --> beacontail.toml:14:19
