@@ -669,3 +669,43 @@ fn columns_that_are_quoted_at_times_become_csv() {
         .replace(',', "\t");
     sound_proposal(&folder, &tabs);
 }
+
+#[test]
+fn rules_that_the_other_format_cannot_feed_are_said_to_be_that() {
+    let folder = Folder::new();
+    folder.file(
+        "pod.toml",
+        "description = \"x\"\nrules = [\"pods\"]\nformat.csv = \"time status pod\"\n",
+    );
+    folder.file(
+        "rules/pods.toml",
+        "description = \"x\"\n[[metric]]\nname = \"pods_total\"\nhelp = \"x\"\nlabels = [\"pod\"]\n",
+    );
+    let log = folder.file("pod.log", "2026-11-21T10:15:30Z,503,a\n");
+    let parsers = format!("--parsers={}", folder.0.path().display());
+    let args = ["parsers", "diff", "pod", "nginx-combined", &log, &parsers];
+    let ran = run(&[&args[..], &["--rules-new=pods"]].concat()).exits(2);
+    for part in [
+        "the new side, `nginx-combined`, does not have what its rules ask for: `pod`",
+        "`--rules-new NAME`",
+        "rules/pods.toml:5:12",
+    ] {
+        assert!(ran.err.contains(part), "{part}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_list_of_parsers_shows_no_control_characters() {
+    let folder = Folder::new();
+    folder.file(
+        "a\u{1b}[31m.toml",
+        "description = \"na\\u001b]0;ive\"\nrules = [\"origin\"]\nformat.csv = \"time status\"\n",
+    );
+    let parsers = format!("--parsers={}", folder.0.path().display());
+    let ran = run(&["parsers", "list", &parsers]).exits(0);
+    assert!(
+        ran.text().contains("ive") && !ran.text().contains('\u{1b}'),
+        "{}",
+        ran.text()
+    );
+}

@@ -12,7 +12,7 @@ use crate::cli::{DiffArgs, ParserArgs};
 use crate::commands::engine::Engine;
 use crate::commands::{Done, Failure, print};
 use crate::definition::MetricDefinition;
-use crate::diagnostic::Untrusted;
+use crate::diagnostic::{Diagnostic, Untrusted, quoted_list};
 use crate::geo::mask_addresses;
 use crate::metrics::Decimal;
 
@@ -22,8 +22,10 @@ const SHOWN: usize = 20;
 /// Runs the command.
 pub(super) fn diff(args: &DiffArgs) -> Result<Done, Failure> {
     let logs = logs(&args.logs, args.lines)?;
-    let old = Half::of(args, &args.old, &args.parsers_old, &args.rules_old, &logs)?;
-    let new = Half::of(args, &args.new, &args.parsers_new, &args.rules_new, &logs)?;
+    let old = Half::of(args, &args.old, &args.parsers_old, &args.rules_old, &logs);
+    let old = old.map_err(|failure| lacking(failure, "old", &args.old))?;
+    let new = Half::of(args, &args.new, &args.parsers_new, &args.rules_new, &logs);
+    let new = new.map_err(|failure| lacking(failure, "new", &args.new))?;
     let mut out = String::new();
     let mut same = lines(&old.counted, &new.counted, &logs, args.raw, &mut out);
     same &= definitions(&old.definitions, &new.definitions, &mut out);
@@ -37,6 +39,32 @@ pub(super) fn diff(args: &DiffArgs) -> Result<Done, Failure> {
     } else {
         Done::Incomplete
     })
+}
+
+/// Rules that one side's format cannot feed are said to be that, above where they ask.
+fn lacking(failure: Failure, side: &str, name: &str) -> Failure {
+    let Failure::Mistakes(mut mistakes) = failure else {
+        return failure;
+    };
+    let unknown = |mistake: &Diagnostic| {
+        let field = mistake.message.strip_prefix("unknown field `")?;
+        Some(field.trim_end_matches('`').to_owned())
+    };
+    let mut fields: Vec<String> = mistakes.iter().filter_map(unknown).collect();
+    fields.sort();
+    fields.dedup();
+    if !fields.is_empty() {
+        let fields = quoted_list(fields.iter().map(String::as_str));
+        let message =
+            format!("the {side} side, `{name}`, does not have what its rules ask for: {fields}");
+        mistakes.insert(
+            0,
+            Diagnostic::new(message).help(format!(
+                "give that side rules that its format can feed: `--rules-{side} NAME`"
+            )),
+        );
+    }
+    Failure::Mistakes(mistakes)
 }
 
 /// One side, counted.

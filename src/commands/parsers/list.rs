@@ -4,13 +4,14 @@ use super::catalog;
 use crate::cli::ParsersArgs;
 use crate::commands::{Done, Failure, print};
 use crate::definition::Origin;
+use crate::diagnostic::Untrusted;
 
 /// Runs the command.
 pub(super) fn list(args: &ParsersArgs) -> Result<Done, Failure> {
     let catalog = catalog(args)?;
     let from = |origin: &Origin| match origin {
         Origin::Shipped => String::new(),
-        Origin::File(path) => format!("  ({})", path.display()),
+        Origin::File(path) => format!("  ({})", Untrusted(path.as_os_str().as_encoded_bytes())),
     };
     let names = catalog.formats().map(|entry| entry.definition.name.len());
     let width = names
@@ -21,7 +22,8 @@ pub(super) fn list(args: &ParsersArgs) -> Result<Done, Failure> {
         String::from("formats, in the order of detection; those marked * only by name\n");
     let order = catalog.detection_order();
     for entry in &order {
-        let (name, description) = (&entry.definition.name, &entry.definition.description);
+        let name = Untrusted(entry.definition.name.as_bytes()).to_string();
+        let description = Untrusted(entry.definition.description.as_bytes());
         text.push_str(&format!(
             "  {name:width$}    {description}{}\n",
             from(&entry.origin)
@@ -31,7 +33,8 @@ pub(super) fn list(args: &ParsersArgs) -> Result<Done, Failure> {
         .formats()
         .filter(|entry| entry.definition.detect.is_none())
     {
-        let (name, description) = (&entry.definition.name, &entry.definition.description);
+        let name = Untrusted(entry.definition.name.as_bytes()).to_string();
+        let description = Untrusted(entry.definition.description.as_bytes());
         text.push_str(&format!(
             "  {name:width$}  * {description}{}\n",
             from(&entry.origin)
@@ -39,7 +42,8 @@ pub(super) fn list(args: &ParsersArgs) -> Result<Done, Failure> {
     }
     text.push_str("rule sets\n");
     for entry in catalog.rule_sets() {
-        let (name, description) = (&entry.definition.name, &entry.definition.description);
+        let name = Untrusted(entry.definition.name.as_bytes()).to_string();
+        let description = Untrusted(entry.definition.description.as_bytes());
         text.push_str(&format!(
             "  {name:width$}    {description}{}\n",
             from(&entry.origin)
