@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use beacontail::definition::{Catalog, FormatDefinition, LayoutDefinition};
+use beacontail::definition::{Catalog, LayoutDefinition};
 use beacontail::diagnostic::render;
 use beacontail::geo::GeoCache;
 use beacontail::parse::{Envelopes, Format, Line, Zone};
@@ -59,11 +59,59 @@ fn family_of(layout: &LayoutDefinition) -> &'static str {
     }
 }
 
-/// The shipped formats of a family.
-fn formats(family: &str) -> Vec<&'static FormatDefinition> {
-    let all = shipped().formats().map(|entry| &entry.definition);
-    all.filter(|format| family_of(&format.layout.value) == family)
-        .collect()
+/// A format and rules that count its lines.
+struct Counted {
+    format: Format,
+    rules: Arc<Rules>,
+}
+
+/// The shipped formats of a family, compiled once.
+fn formats(family: &str) -> &'static [Counted] {
+    static ALL: OnceLock<BTreeMap<&'static str, Vec<Counted>>> = OnceLock::new();
+    let all = ALL.get_or_init(|| {
+        let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for definition in shipped().formats().map(|entry| &entry.definition) {
+            let format = Format::compile(definition).expect("shipped formats compile");
+            if let Some(rules) = rules(&format) {
+                let family = family_of(&definition.layout.value);
+                all.entry(family)
+                    .or_default()
+                    .push(Counted { format, rules });
+            }
+        }
+        all
+    });
+    all.get(family).map_or(&[], Vec::as_slice)
+}
+
+fn rules(format: &Format) -> Option<Arc<Rules>> {
+    let overrides = BTreeMap::new();
+    let mut last = None;
+    // Error logs have no requests to count.
+    for names in [
+        &["beacon", "origin", "edge"][..],
+        &["errors"],
+        &["etsy-beacon"],
+        &["reports"],
+    ] {
+        let sets = names
+            .iter()
+            .filter_map(|name| shipped().rule_set(name).ok());
+        let source = RuleSource {
+            sets: sets.map(|set| &set.definition).collect(),
+            overrides: &overrides,
+            only: &[],
+            by: None,
+            file_labels: &[],
+        };
+        let mut metrics = register(&source).ok()?;
+        if let Ok(mut rules) = Rules::compile(&source, format, &mut metrics) {
+            rules.number(&Arc::new(metrics));
+            last = Some(Arc::new(rules));
+            break;
+        }
+    }
+    last
 }
 
 /// A format file with this layout.
@@ -80,7 +128,7 @@ fn file(family: &str, layout: &str) -> String {
 /// A layout as its author wrote it: the format, or mistakes that can be drawn.
 fn written(family: &str, layout: &str) -> Option<Format> {
     static CATALOG: OnceLock<Mutex<Catalog>> = OnceLock::new();
-    let catalog = CATALOG.get_or_init(|| Mutex::new(Catalog::open(&[]).0));
+    let catalog = CATALOG.get_or_init(|| Mutex::new(Catalog::default()));
     let mut catalog = catalog.lock().unwrap_or_else(PoisonError::into_inner);
     let made = catalog
         .add_text("fuzzed", "fuzzed.toml", &file(family, layout))
@@ -103,20 +151,18 @@ pub(crate) fn run(family: &str, data: &[u8]) {
         Some(at) => (&data[..at], &data[at + 1..]),
         None => (data, &b""[..]),
     };
-    let format = match head.strip_prefix(b"=") {
-        Some(layout) => std::str::from_utf8(layout)
-            .ok()
-            .and_then(|layout| written(family, layout)),
-        None => {
-            let all = formats(family);
-            let picked = usize::from(head.first().copied().unwrap_or_default());
-            let definition = all.get(picked % all.len().max(1));
-            definition.map(|one| Format::compile(one).expect("shipped formats compile"))
+    if let Some(layout) = head.strip_prefix(b"=") {
+        let layout = std::str::from_utf8(layout).ok();
+        if let Some(format) = layout.and_then(|layout| written(family, layout)) {
+            each_line_is_the_same_twice(&format, lines);
         }
-    };
-    if let Some(format) = format {
-        each_line_is_the_same_twice(&format, lines);
-        every_line_is_accounted_for(&format, lines);
+        return;
+    }
+    let all = formats(family);
+    let picked = usize::from(head.first().copied().unwrap_or_default());
+    if let Some(counted) = all.get(picked % all.len().max(1)) {
+        each_line_is_the_same_twice(&counted.format, lines);
+        every_line_is_accounted_for(counted, lines);
     }
 }
 
@@ -148,47 +194,33 @@ fn each_line_is_the_same_twice(format: &Format, lines: &[u8]) {
     }
 }
 
-fn pipeline(format: &Format) -> Option<Pipeline<Minutes>> {
-    let sets = ["beacon", "origin", "edge"].map(|name| shipped().rule_set(name));
-    let overrides = BTreeMap::new();
-    let source = RuleSource {
-        sets: sets.iter().flatten().map(|set| &set.definition).collect(),
-        overrides: &overrides,
-        only: &[],
-        by: None,
-        file_labels: &[],
-    };
-    let mut metrics = register(&source).ok()?;
-    let mut rules = Rules::compile(&source, format, &mut metrics).ok()?;
-    rules.number(&Arc::new(metrics));
-    let reader = format.reader(&rules.wanted, &Zone::utc());
+fn pipeline(counted: &Counted) -> Pipeline<Minutes> {
+    let reader = counted.format.reader(&counted.rules.wanted, &Zone::utc());
     let evaluator = Evaluator::new(
-        Arc::new(rules),
+        Arc::clone(&counted.rules),
         Environment::default(),
         GeoCache::new(Arc::default()),
     );
     let counters = vec![Counter::new(reader, evaluator)];
     let always = TimeRange::asked(i64::MIN, i64::MAX);
-    Some(Pipeline::new(counters, always, Minutes, None).with_envelopes(Envelopes::new(LIMIT)))
+    Pipeline::new(counters, always, Minutes, None).with_envelopes(Envelopes::new(LIMIT))
 }
 
 /// Lines as the pipeline counts them: a last one without a line end is one, too.
-fn every_line_is_accounted_for(format: &Format, text: &[u8]) {
+fn every_line_is_accounted_for(counted: &Counted, text: &[u8]) {
     let lines = text.split_inclusive(|byte| *byte == b'\n');
     let all = lines.clone().count() as u64;
-    let count = |blocks: &mut dyn Iterator<Item = &[u8]>| -> Option<LineCounts> {
-        let mut pipeline = pipeline(format)?;
+    let count = |blocks: &mut dyn Iterator<Item = &[u8]>| -> LineCounts {
+        let mut pipeline = pipeline(counted);
         let mut position = 0;
         for block in blocks {
             pipeline.block(block, position, &mut |_, _, _, _| {});
             position += block.len() as u64;
         }
-        Some(pipeline.counts)
+        pipeline.counts
     };
     let whole = count(&mut std::iter::once(text));
-    if let Some(whole) = &whole {
-        assert_eq!(whole.lines(), all, "{whole:?}");
-    }
+    assert_eq!(whole.lines(), all, "{whole:?}");
     assert_eq!(
         count(&mut lines.clone()),
         whole,

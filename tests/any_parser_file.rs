@@ -214,9 +214,11 @@ proptest! {
 #[test]
 fn every_shipped_format_reads_the_lines_of_all_others() {
     let formats = shipped("parsers");
-    // The talk's rules count a field that only the talk's regex has.
+    // The talk's rules count a field that only the talk's regex has, those of reports what only reports have.
     let sets = shipped("parsers/rules").into_iter().map(|(name, _)| name);
-    let sets: Vec<String> = sets.filter(|name| name != "etsy-beacon").collect();
+    let sets: Vec<String> = sets
+        .filter(|name| !["etsy-beacon", "reports"].contains(&name.as_str()))
+        .collect();
     let folder = tempfile::tempdir().unwrap();
     let lines = lines(&formats);
     for (format, _) in &formats {

@@ -439,6 +439,9 @@ impl Layout {
         spans.fill(Span::ABSENT);
         let (stopped, reached) = self.advance(line, spans, at, first);
         let read = stopped.unwrap_or(self.steps.len());
+        if self.is_open(read) && self.joins_status(read) {
+            return self.read_only_status(line, spans, read, reached);
+        }
         // A status of which a digit may be missing is none.
         let whole = self.status != Some(read) || line.len().saturating_sub(reached) == 3;
         let step = self.steps.get(read).filter(|_| whole);
@@ -1570,6 +1573,9 @@ mod tests {
         assert!(read(&none, agent.as_bytes()).is_none_or(|(how, ..)| how == Reading::Partial));
         let request = format!(r#"{time} "GET /?" 200 "a" 503 "b" 0.001"#);
         assert!(read(&none, request.as_bytes()).is_none_or(|(how, ..)| how == Reading::Partial));
+        let cut = format!(r#"{time} "GET / HTTP/1.1" 503 "a b"#);
+        assert_eq!(read(&none, cut.as_bytes()).unwrap().0, Reading::Partial);
+        assert_eq!(field(&none, &cut, "status"), "503");
         let quotes = format!(r#"{time} "GET /?q="x" HTTP/1.1" 503 "a " b " c" 0.001"#);
         assert_eq!(read(&none, quotes.as_bytes()).unwrap().0, Reading::Exact);
         assert_eq!(field(&none, &quotes, "status"), "503");

@@ -71,6 +71,28 @@ impl Layout {
         }
     }
 
+    /// Reads the value of the open step that begins at `at` and the status behind it, of a line whose
+    /// rest is damaged; true when there is only one place where they can part.
+    pub(super) fn read_only_status(
+        &self,
+        line: &[u8],
+        spans: &mut [Span],
+        step: usize,
+        at: usize,
+    ) -> bool {
+        let fuel = &Cell::new(line.len().saturating_mul(READINGS));
+        let first = self.first_join(line, step, at, |_| true, fuel);
+        let last = self.last_join(line, step, at..line.len(), |_| true, fuel);
+        let (Some((first, _)), Some((last, _))) = (first, last) else {
+            return false;
+        };
+        if first == last {
+            self.keep(step, spans, at, first);
+            self.take_join(line, spans, step, first);
+        }
+        first == last
+    }
+
     /// First and last place of the join behind each open step; `None` when they do not fit.
     fn places(&self, line: &[u8], open: &[usize], at: usize) -> Option<Vec<Place>> {
         let (&tail, inner) = open.split_last()?;
@@ -149,7 +171,7 @@ impl Layout {
         steps.take_while(|step| !matches!(step.shape, Shape::Open | Shape::Cookie))
     }
 
-    fn joins_status(&self, step: usize) -> bool {
+    pub(super) fn joins_status(&self, step: usize) -> bool {
         self.status
             .is_some_and(|status| status > step && status <= step + self.join(step).count())
     }
