@@ -213,10 +213,32 @@ struct Step {
     parts: Box<[Option<usize>]>,
     shape: Shape,
     quoted: bool,
+    /// How its end is found, which shape and quotes decide.
+    way: Way,
+    /// Its value is all that stands there.
+    is_plain: bool,
     /// Empty only behind the last field.
     literal: Literal,
     /// Position in `literal` of the byte that is least likely inside a value.
     rare: usize,
+}
+
+/// How the end of a field is found. Few ways do for most fields, and those stand together where the
+/// compiler puts them into the loop over the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Clf,
+    Number,
+    Status,
+    Token,
+    /// Up to the next quote.
+    Quote,
+    /// Up to the next quote without a backslash.
+    Backslash,
+    /// Up to where the literal stands.
+    Search,
+    /// By what its shape says.
+    Rare,
 }
 
 /// Text that stands in every line, and its first eight bytes as a number: most literals are short,
@@ -264,7 +286,6 @@ impl Literal {
 pub(super) struct Layout {
     prefix: Literal,
     steps: Vec<Step>,
-    quoting: Quoting,
     /// Step of the time, when it has a shape that can be searched.
     anchor: Option<usize>,
     /// Step of the status.
@@ -327,10 +348,12 @@ impl Layout {
         if steps.is_empty() {
             return Err("no field in this format".to_owned());
         }
+        for step in &mut steps {
+            step.way = step.way_with(quoting);
+        }
         Ok(Layout {
             prefix: Literal::new(&prefix),
             steps,
-            quoting,
             anchor,
             status,
             address,
@@ -365,7 +388,7 @@ impl Layout {
     ) -> (Option<usize>, usize) {
         let mut at = from;
         for (index, step) in self.steps.iter().enumerate().skip(first) {
-            let Some(end) = step.end(line, at, self.quoting) else {
+            let Some(end) = step.end(line, at) else {
                 match step.end_of_nothing(line, at) {
                     Some(end) => at = end,
                     None => return (Some(index), at),
@@ -424,7 +447,7 @@ impl Layout {
     /// True when the field of this step is at `at`, with its literal behind it.
     fn stands(&self, line: &[u8], at: usize, step: usize) -> bool {
         let step = self.steps.get(step);
-        step.is_some_and(|step| step.end(line, at, self.quoting).is_some())
+        step.is_some_and(|step| step.end(line, at).is_some())
     }
 
     /// Reads as many fields as there are from step `first` on; true when the status, or the time
@@ -456,7 +479,7 @@ impl Layout {
             return true;
         };
         for step in self.steps.iter().take(status).skip(first) {
-            let end = step.end(line, at, self.quoting);
+            let end = step.end(line, at);
             let behind = end.map(|end| end + step.literal.text.len());
             let Some(behind) = behind.or_else(|| step.end_of_nothing(line, at)) else {
                 return false;
@@ -521,6 +544,8 @@ impl Step {
             parts: Box::default(),
             shape,
             quoted: false,
+            way: Way::Rare,
+            is_plain: !matches!(shape, Shape::Signed | Shape::Braced | Shape::Attempts),
             literal: Literal::default(),
             rare: 0,
         }
@@ -559,6 +584,14 @@ impl Step {
     /// Keeps the field from `start` to `end` without what its shape puts around it.
     #[inline]
     fn take(&self, line: &[u8], spans: &mut [Span], start: usize, end: usize) {
+        if self.is_plain {
+            self.keep(spans, start, end);
+        } else {
+            self.take_rare(line, spans, start, end);
+        }
+    }
+
+    fn take_rare(&self, line: &[u8], spans: &mut [Span], start: usize, end: usize) {
         match self.shape {
             Shape::Signed => match line.get(start) {
                 Some(b'-' | b'"') => self.leave_out(spans),
@@ -626,38 +659,57 @@ impl Step {
         cut
     }
 
+    fn way_with(&self, quoting: Quoting) -> Way {
+        let is_rare = matches!(
+            self.shape,
+            Shape::Open | Shape::Signed | Shape::Escaped | Shape::Word
+        );
+        match (self.quoted, self.shape, quoting) {
+            (true, ..) if is_rare => Way::Rare,
+            (true, _, Quoting::Never) => Way::Quote,
+            (true, _, Quoting::Backslash) => Way::Backslash,
+            (true, _, Quoting::Unescaped) => Way::Search,
+            (false, Shape::Clf, _) => Way::Clf,
+            (false, Shape::Number, _) => Way::Number,
+            (false, Shape::Status, _) => Way::Status,
+            (false, Shape::Token | Shape::Word, _) => Way::Token,
+            (false, Shape::List | Shape::Attempts | Shape::Text, _) => Way::Search,
+            (false, ..) => Way::Rare,
+        }
+    }
+
     /// Position after the field that starts at `at`, where its literal stands.
     #[inline]
-    fn end(&self, line: &[u8], at: usize, quoting: Quoting) -> Option<usize> {
+    fn end(&self, line: &[u8], at: usize) -> Option<usize> {
         let rest = line.get(at..)?;
-        let length = if self.quoted {
-            match quoting {
-                _ if self.shape == Shape::Open => return None,
-                _ if self.shape == Shape::Signed => signed_length(rest)?,
-                _ if self.shape == Shape::Escaped => unescaped_quote(rest)?,
-                _ if self.shape == Shape::Word => quoted_word_length(rest, &self.literal.text)?,
-                Quoting::Never => find_near(b'"', rest)?,
-                Quoting::Backslash => unescaped_quote(rest)?,
-                Quoting::Unescaped => return self.search(line, at),
-            }
-        } else {
-            match self.shape {
-                Shape::Clf => clf_length(rest)?,
-                Shape::Number => number_length(rest)?,
-                Shape::Status => number_length(rest).filter(|digits| *digits <= 3)?,
-                Shape::Token | Shape::Word => token_length(rest, &self.literal.text)?,
-                Shape::Fixed(length) => length,
-                Shape::List | Shape::Attempts | Shape::Text => return self.search(line, at),
-                Shape::Signed => signed_length(rest)?,
-                Shape::Address => address_length(rest, &self.literal.text)?,
-                Shape::Braced => braced_length(rest)?,
-                Shape::Cookie if rest.first() == Some(&b'-') => 1,
-                Shape::Cookie | Shape::Open | Shape::Escaped => return None,
-            }
+        let length = match self.way {
+            Way::Clf => clf_length(rest)?,
+            Way::Number => number_length(rest)?,
+            Way::Status => number_length(rest).filter(|digits| *digits <= 3)?,
+            Way::Token => token_length(rest, &self.literal.text)?,
+            Way::Quote => find_near(b'"', rest)?,
+            Way::Backslash => unescaped_quote(rest)?,
+            Way::Search => return self.search(line, at),
+            Way::Rare => self.rare_length(rest)?,
         };
         self.literal
             .stands_at(line, at + length)
             .then_some(at + length)
+    }
+
+    /// Length of a field whose shape few formats have.
+    #[inline(never)]
+    fn rare_length(&self, rest: &[u8]) -> Option<usize> {
+        match self.shape {
+            Shape::Signed => signed_length(rest),
+            Shape::Escaped if self.quoted => unescaped_quote(rest),
+            Shape::Word => quoted_word_length(rest, &self.literal.text),
+            Shape::Fixed(length) => Some(length),
+            Shape::Address => address_length(rest, &self.literal.text),
+            Shape::Braced => braced_length(rest),
+            Shape::Cookie if rest.first() == Some(&b'-') => Some(1),
+            _ => None,
+        }
     }
 
     /// Finds the literal behind a field of no known shape by its rarest byte.

@@ -189,7 +189,7 @@ impl Layout {
         open.literal.stands_at(line, at).then_some(())?;
         let mut at = at + open.literal.text.len();
         for step in self.join(step) {
-            let end = step.end(line, at, self.quoting);
+            let end = step.end(line, at);
             let looked_at = step.looked_at(line, at, end);
             fuel.set(fuel.get().saturating_sub(looked_at));
             at = match end {
@@ -208,7 +208,7 @@ impl Layout {
             .map_or(0, |step| step.literal.text.len());
         let mut at = at + literal;
         for step in self.join(step) {
-            match step.end(line, at, self.quoting) {
+            match step.end(line, at) {
                 Some(end) => {
                     step.take(line, spans, at, end);
                     at = end + step.literal.text.len();
