@@ -709,3 +709,18 @@ fn a_list_of_parsers_shows_no_control_characters() {
         ran.text()
     );
 }
+
+#[test]
+fn bars_with_blanks_around_them_part_columns() {
+    let folder = Folder::new();
+    let line = |n: u32| {
+        format!("2024-01-01 10:00:{n:02} | 81.2.69.142 | GET /cart?token=s3cr3t | 200 | {n}ms\n")
+    };
+    let log: String = (10..30).map(line).collect();
+    let text = sound_proposal(&folder, &log);
+    assert!(
+        text.contains("| ${remote_addr} | ${request} | ${status} | ${request_time}ms"),
+        "{text}"
+    );
+    assert!(!text.contains("s3cr3t"), "{text}");
+}

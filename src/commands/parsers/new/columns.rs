@@ -38,13 +38,7 @@ pub(super) fn tokens(line: &[u8], separator: u8) -> Vec<Token<'_>> {
     while at < line.len() {
         let start = at;
         let rest = line.get(at..).unwrap_or_default();
-        // Of separators that are no blanks each ends a value, which may be empty.
-        let blanks = rest.iter().take_while(|byte| parts(byte)).count();
-        at += if separator == b' ' {
-            blanks
-        } else {
-            blanks.min(1)
-        };
+        at += separator_length(rest, separator);
         let key = key_length(line.get(at..).unwrap_or_default());
         at += key;
         let rest = line.get(at..).unwrap_or_default();
@@ -61,6 +55,14 @@ pub(super) fn tokens(line: &[u8], separator: u8) -> Vec<Token<'_>> {
             _ => (0, bare_length(rest, parts), ""),
         };
         let value = at + open;
+        let length = match line.get(value..value + length) {
+            // Blanks before a bar or comma are the separator's.
+            Some(text) if separator != b' ' && open == 0 && value + length < line.len() => text
+                .iter()
+                .rposition(|byte| *byte != b' ')
+                .map_or(0, |last| last + 1),
+            _ => length,
+        };
         tokens.push(Token {
             before: line.get(start..value).unwrap_or_default(),
             value: line.get(value..value + length).unwrap_or_default(),
@@ -72,6 +74,21 @@ pub(super) fn tokens(line: &[u8], separator: u8) -> Vec<Token<'_>> {
         }
     }
     tokens
+}
+
+/// Length of what parts two values: blanks, or one separator, which ends a value that may be empty,
+/// with the blanks around it.
+fn separator_length(rest: &[u8], separator: u8) -> usize {
+    let blanks = |text: &[u8]| text.iter().take_while(|byte| **byte == b' ').count();
+    if separator == b' ' {
+        let is_blank = |byte: &&u8| matches!(**byte, b' ' | b'\t');
+        return rest.iter().take_while(is_blank).count();
+    }
+    let before = blanks(rest);
+    match rest.get(before..) {
+        Some([first, behind @ ..]) if *first == separator => before + 1 + blanks(behind),
+        _ => before,
+    }
 }
 
 /// Length of `key=` at the beginning.
@@ -329,13 +346,14 @@ fn is_list(value: &[u8]) -> bool {
     parts.all(|part| parse_address(part).is_some() || part == b"unknown")
 }
 
+/// A request line, of which an application may leave the protocol out.
 fn is_request(value: &[u8]) -> bool {
     let mut words = value.split(|&b| b == b' ');
     let method = words.next().is_some_and(is_method);
-    method
-        && words
-            .next_back()
-            .is_some_and(|last| last.starts_with(b"HTTP/"))
+    let protocol = |last: &[u8]| last.starts_with(b"HTTP/");
+    let target = |rest: &[u8]| rest.starts_with(b"/") && !rest.contains(&b' ');
+    let behind = memchr::memchr(b' ', value).and_then(|blank| value.get(blank + 1..));
+    method && (words.next_back().is_some_and(protocol) || behind.is_some_and(target))
 }
 
 pub(super) fn is_method(value: &[u8]) -> bool {

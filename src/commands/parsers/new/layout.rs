@@ -227,6 +227,11 @@ impl Names {
     fn draft(mut self, columns: &[Column], backslash: bool) -> Option<Draft> {
         let mut text = String::new();
         let mut time = (None, None, None);
+        // nginx's time has no blank, which a column of its own may.
+        let behind_is_bar = |number: usize| {
+            let behind = columns.get(number + 1);
+            behind.is_some_and(|column| !column.before.trim_ascii().is_empty())
+        };
         for (number, column) in columns.iter().enumerate() {
             // A text of the format cannot hold a dollar, and is read as it stands.
             let before = std::str::from_utf8(&column.before).ok()?;
@@ -237,8 +242,8 @@ impl Names {
             let is_time = self.time == Some(number);
             match &column.class {
                 Class::Clf if is_time => text.push_str("${time_local}"),
-                Class::Iso if is_time && column.close.is_empty() => {
-                    text.push_str("${time_iso8601}")
+                Class::Iso if is_time && column.close.is_empty() && !behind_is_bar(number) => {
+                    text.push_str("${time_iso8601}");
                 }
                 Class::Epoch if is_time => text.push_str("${msec}"),
                 Class::Iso if is_time => {
@@ -291,7 +296,12 @@ impl Names {
         let to_time = self.time.and_then(|time| time.checked_sub(number));
         let behind_status = self.is_tail || self.status.is_some_and(|status| number > status);
         let quoted = column.close == "\"";
-        let parted = matches!(column.before.last(), Some(b'\t' | b',' | b';' | b'|'));
+        let parting = column
+            .before
+            .trim_ascii_end()
+            .last()
+            .or(column.before.last());
+        let parted = matches!(parting, Some(b'\t' | b',' | b';' | b'|'));
         let next = columns.get(number + 1).map(|column| &column.class);
         let candidates: &[&str] = match &column.class {
             Class::Address if before_time || !self.is_tail => {
