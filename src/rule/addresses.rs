@@ -7,6 +7,7 @@ use super::variables::{Sources, VarId};
 use crate::geo::{ClientHeader, client, parse_address};
 
 impl State {
+    #[inline]
     pub(super) fn client(&mut self, line: Line<'_>, id: VarId, sources: &Sources) -> Value {
         let told = self.told(line, sources).map(|(_, address)| address);
         let found = told.or_else(|| self.walked(line, &sources.lists));
@@ -48,6 +49,7 @@ impl State {
     }
 
     /// Where the walk over lists of hops ends.
+    #[inline]
     fn walked(&mut self, line: Line<'_>, sources: &[VarId]) -> Option<IpAddr> {
         let mut values = [Value::Absent; 8];
         for (value, id) in values.iter_mut().zip(sources) {
@@ -62,6 +64,7 @@ impl State {
     }
 
     /// The address that a value is.
+    #[inline]
     fn address(&mut self, line: Line<'_>, id: VarId) -> Option<IpAddr> {
         match self.value(line, id) {
             Value::Address(id) => self.addresses.get(id as usize).copied(),
@@ -99,6 +102,7 @@ impl State {
         scratch_value(start, self.scratch.len())
     }
 
+    #[inline]
     pub(super) fn place(
         &mut self,
         line: Line<'_>,
