@@ -408,8 +408,10 @@ fn a_dropped_stream_lets_go_who_waits_for_room() {
     let (mut probe, mut sender) = tcp(100);
     let text = "x\n".repeat(queue::ROOM);
     std::thread::scope(|scope| {
-        // The connection is closed under the sender, which would otherwise wait for ever.
-        let writing = scope.spawn(move || sender.write_all(text.as_bytes()));
+        // The connection is closed under the sender, which would otherwise wait for ever. More is sent
+        // than the kernel holds for a reader that does not read.
+        let writing =
+            scope.spawn(move || (0..100).try_for_each(|_| sender.write_all(text.as_bytes())));
         probe.until(|stream| stream.queue.is_full_for(BLOCK_LEN));
         drop(probe);
         assert!(writing.join().unwrap().is_err());
