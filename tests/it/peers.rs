@@ -84,7 +84,7 @@ fn ours(key: &str) -> Option<Ours> {
 
 /// Fields that no rule of ours asks for: what a peer adds about the file, splits once more, or numbers of
 /// a server's own connections.
-const PEERS_OWN: [&str; 57] = [
+const PEERS_OWN: [&str; 59] = [
     "actconn",
     "backend_queue",
     "beconn",
@@ -138,6 +138,8 @@ const PEERS_OWN: [&str; 57] = [
     "time_queue",
     "time_request",
     "total_waiting_time_ms",
+    "traefik_router_intermediate",
+    "traefik_router_leaf",
     "traefik_router_name",
     "traefik_router_name_root",
     "username",
