@@ -69,7 +69,7 @@ pub enum TimeFormat {
     /// Any of the three above, told by shape: a `/` or a `-` stands where a date has its first one.
     Any,
     /// HAProxy's `31/Oct/2013:07:06:42.250`: as `Clf` with a fraction and without an offset. It is
-    /// asked for by its strftime text, [`HAPROXY_DATE`].
+    /// asked for by its strftime text, `%d/%b/%Y:%H:%M:%S%.f`.
     ClfLocal,
     /// A strftime text as jiff understands it. Takes about five times as long as `Clf`.
     Strftime(String),

@@ -41,7 +41,7 @@ impl Rules {
         compiler.finish(variables)
     }
 
-    /// No rules, but the values of these fields, for [`super::Evaluator::fields`]. Names that the
+    /// No rules, but the values of these fields, for [`super::Evaluator::each_field`]. Names that the
     /// format cannot have are left out of the list that comes back.
     pub fn fields(format: &dyn Fields, names: &[String]) -> (Rules, Vec<String>) {
         let mut variables = Variables::new(format, &[]);
