@@ -84,34 +84,30 @@ fn formats(family: &str) -> &'static [Counted] {
     all.get(family).map_or(&[], Vec::as_slice)
 }
 
+/// The first rule sets that find their fields in the format: error logs have no requests to count.
 fn rules(format: &Format) -> Option<Arc<Rules>> {
-    let overrides = BTreeMap::new();
-    let mut last = None;
-    // Error logs have no requests to count.
-    for names in [
+    let choices = [
         &["beacon", "origin", "edge"][..],
         &["errors"],
         &["etsy-beacon"],
         &["reports"],
-    ] {
+    ];
+    choices.into_iter().find_map(|names| {
         let sets = names
             .iter()
             .filter_map(|name| shipped().rule_set(name).ok());
         let source = RuleSource {
             sets: sets.map(|set| &set.definition).collect(),
-            overrides: &overrides,
+            overrides: &BTreeMap::new(),
             only: &[],
             by: None,
             file_labels: &[],
         };
         let mut metrics = register(&source).ok()?;
-        if let Ok(mut rules) = Rules::compile(&source, format, &mut metrics) {
-            rules.number(&Arc::new(metrics));
-            last = Some(Arc::new(rules));
-            break;
-        }
-    }
-    last
+        let mut rules = Rules::compile(&source, format, &mut metrics).ok()?;
+        rules.number(&Arc::new(metrics));
+        Some(Arc::new(rules))
+    })
 }
 
 /// A format file with this layout.

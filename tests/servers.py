@@ -124,12 +124,12 @@ http {{ {temp}
 
 
 class Nginx(Server):
-    name, parser, needs = "nginx", "nginx-cdn", "nginx"
+    name, parser, needs, escape = "nginx", "nginx-cdn", "nginx", ""
 
     def start(self):
-        text = layout(self.parser)["nginx"]
+        text = layout("nginx-cdn")["nginx"]
         (self.folder / "conf").write_text(nginx_conf(self.folder, f"""
-    log_format ours '{text}';
+    log_format ours {self.escape} '{text}';
     server {{
         listen 127.0.0.1:{self.port}; listen [::1]:{self.port}; listen 127.0.0.1:{self.port_http2} http2;
         access_log {self.log} ours;
@@ -142,26 +142,16 @@ class Nginx(Server):
 class NginxJson(Nginx):
     """nginx writing with `escape=json`."""
 
-    name = "nginx-json-escape"
-    fields = ("http_user_agent", "http_referer", "http_x_cdn_provider")
+    name, escape = "nginx-json-escape", "escape=json"
 
     def start(self):
-        text = layout("nginx-cdn")["nginx"]
         parser = self.folder / "escape-json.toml"
-        parser.write_text(f"""description = "nginx-cdn with escape=json"
-rules = ["origin"]
-format = {{ nginx = '{text}', escape = "json" }}
-""")
+        parser.write_text("""description = "nginx-cdn with escape=json"
+extends = "nginx-cdn"
+format = { nginx = '%s', escape = "json" }
+""" % layout("nginx-cdn")["nginx"])
         self.parser = str(parser)
-        (self.folder / "conf").write_text(nginx_conf(self.folder, f"""
-    log_format ours escape=json '{text}';
-    server {{
-        listen 127.0.0.1:{self.port}; listen [::1]:{self.port}; listen 127.0.0.1:{self.port_http2} http2;
-        access_log {self.log} ours;
-        location / {{ return 200 "ok\\n"; }}
-    }}"""))
-        self.launch("nginx", "-c", self.folder / "conf", "-p", self.folder)
-        self.await_port(self.port)
+        super().start()
 
 
 class Apache(Server):
@@ -267,7 +257,6 @@ class Caddy(Server):
     control_bytes = False
 
     def start(self):
-        address = f"http://127.0.0.1:{self.port}, http://[::1]:{self.port}, http://127.0.0.1:{self.port_http2}"
         (self.folder / "Caddyfile").write_text(f"""{{
     admin off
     auto_https off
