@@ -678,9 +678,8 @@ impl Step {
         }
     }
 
-    /// Position after the field that starts at `at`, where its literal stands. Inlined by force: as a
-    /// call it costs a tenth of a line's reading.
-    #[inline(always)]
+    /// Position after the field that starts at `at`, where its literal stands.
+    #[inline]
     fn end(&self, line: &[u8], at: usize) -> Option<usize> {
         let rest = line.get(at..)?;
         let length = match self.way {

@@ -238,7 +238,7 @@ fn json_paths(
 
 impl Plan {
     /// Reads a line that is what the format says, or says how to read those after it.
-    #[inline(always)]
+    #[inline]
     fn read(&mut self, line: &[u8], spans: &mut [Span]) -> Result<Line, Mismatch> {
         let reading = match self {
             // An exact line fills every span.
