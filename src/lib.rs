@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod geo;
 pub mod http;
 pub mod metrics;
+pub mod nagios;
 pub mod parse;
 pub mod pipeline;
 pub mod record;

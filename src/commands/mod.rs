@@ -1,14 +1,20 @@
 //! The commands: the only place where sources, the pipeline and the outputs meet.
 
+mod check;
 mod detect;
 mod engine;
 mod examples;
 mod explain;
 mod fields;
+mod generate;
 mod grep;
+mod init;
 mod inputs;
+mod kit;
+mod mark;
 mod parsers;
 mod replay;
+mod reports;
 mod run;
 mod settings;
 mod times;
@@ -19,6 +25,7 @@ use crate::cli::{Cli, Command};
 use crate::diagnostic::{Diagnostic, render};
 use crate::geo::mask_addresses;
 
+pub use check::refuse as refuse_check;
 pub use examples::{ExampleFailure, test_all};
 
 /// How a command ended.
@@ -63,7 +70,7 @@ impl From<anyhow::Error> for Failure {
 }
 
 /// Runs a command and says what went wrong; the exit code: 0 done, 1 input or output incomplete,
-/// 2 usage or configuration, 3 store held by another, 4 store of a newer schema.
+/// 2 usage or configuration, 3 store held by another, 4 store of a newer schema. `check` has its own.
 pub fn run(cli: &Cli) -> u8 {
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
@@ -73,6 +80,12 @@ pub fn run(cli: &Cli) -> u8 {
         Command::Explain(args) => explain::run(args),
         Command::Grep(args) => grep::run(args),
         Command::Parsers(command) => parsers::run(command),
+        Command::Check(args) => return check::run(args),
+        Command::Mark(args) => mark::run(args),
+        Command::Kit(args) => kit::run(args),
+        Command::Reports(args) => reports::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Generate(args) => generate::run(args),
     };
     match result {
         Ok(Done::Complete) => 0,

@@ -17,6 +17,7 @@
 //! the agent runs, in the views `minutes` and `hours` with names instead of numbers. Who decides what
 //! is ready, where it goes and when is the caller; the store reads no clock.
 
+mod answer;
 mod cell;
 mod commit;
 mod delivery;
@@ -38,6 +39,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use answer::{
+    FileStatus, LogStatus, Mark, MetricStatus, OutputStatus, SeriesAnswer, SeriesPoint,
+    SeriesQuestion, SeriesValues, StepState, StoreStatus,
+};
 pub use error::StoreError;
 pub use plan::{
     Batch, Claim, Committed, FileRow, GenerationRow, GenerationState, LogPlan, MetricPlan,

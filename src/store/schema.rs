@@ -18,13 +18,13 @@ use super::error::StoreError;
 use super::place;
 
 /// Version of the schema that this program writes.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// "bcnt": tells a store from other SQLite files.
 const APPLICATION: i64 = 0x6263_6e74;
 
 /// Steps from each version to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 /// Opens the store at `path`, made first where there is none, and brings its schema up to date.
 pub(super) fn open(path: &Path, busy: Duration) -> Result<Connection, StoreError> {

@@ -2,10 +2,24 @@
 //!
 //! Behaviour never reads these types directly below `commands`; there they become resolved values.
 
+mod check;
+mod generate;
+mod init;
+mod kit;
+mod mark;
+mod reports;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use check::{CheckArgs, NoData};
+pub use generate::GenerateArgs;
+pub use init::InitArgs;
+pub use kit::KitArgs;
+pub use mark::MarkArgs;
+pub use reports::ReportsArgs;
 
 /// Per-minute counts from web access logs: who was hurt, when, behind which CDN, in which country.
 #[derive(Debug, Parser)]
@@ -39,6 +53,19 @@ pub enum Command {
     /// List, show, propose, test and compare parsers
     #[command(subcommand)]
     Parsers(ParsersCommand),
+    /// Compare a metric with thresholds, as a Nagios plugin: exit 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Check(Box<CheckArgs>),
+    /// Record an event, such as a deploy: in the store, and in Graphite and Grafana where configured
+    Mark(MarkArgs),
+    /// Write the error page with its beacon, and what servers and CDNs need for it
+    Kit(KitArgs),
+    /// Receive the Network Error Logging reports of browsers and append each to a log
+    Reports(ReportsArgs),
+    /// Look at the web server configuration of this host and write beacontail.toml
+    Init(InitArgs),
+    /// Write man pages and shell completions
+    #[command(hide = true)]
+    Generate(GenerateArgs),
 }
 
 /// Where parsers and their settings come from.

@@ -1,0 +1,12 @@
+//! `generate`, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// `generate`
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Folder to write to; made if it is not there
+    pub out: PathBuf,
+}
