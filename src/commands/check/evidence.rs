@@ -3,7 +3,7 @@
 //! Every source (the agent, a store file, Prometheus, Graphite) gives the same evidence, so there is
 //! one way to judge it. Times are Unix seconds; minutes are named by their starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Values by minute.
 pub(super) type Minutes = BTreeMap<i64, f64>;
@@ -20,6 +20,9 @@ pub(super) struct Evidence {
     /// What the lines of each minute were like; minutes that are not in it had none. `None` where
     /// the source cannot tell: there a minute has data when a series has a point in it, 0 included.
     pub(super) lines: Option<BTreeMap<i64, Lines>>,
+    /// Starts of the hours that had lines. `None` where the source cannot tell: there each hour
+    /// from `complete_from` on had some.
+    pub(super) hours_with_lines: Option<BTreeSet<i64>>,
     /// Minutes before were not wholly seen.
     pub(super) complete_from: i64,
     /// Near misses of the subject, by minute; empty where there is no such metric.
@@ -41,7 +44,9 @@ pub(super) struct Series {
     pub(super) minutes: Minutes,
     /// Of the base of a ratio.
     pub(super) base: Minutes,
-    /// Of the subject, by start of hour, further back than minutes are kept.
+    /// Of the subject, by start of hour: whole hours, as far back as `judge::hours_back`, of minutes
+    /// that are still kept as well as of those that expired. Hours without a value counted 0, if
+    /// they had data.
     pub(super) hours: Minutes,
 }
 

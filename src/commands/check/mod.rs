@@ -3,7 +3,9 @@
 //! Invariant: never a lie. Zero, no data and incomplete are told apart; what is stale or incomplete is
 //! never OK; whatever goes wrong, a usage error and a panic included, is UNKNOWN.
 
+mod anomaly;
 mod evidence;
+mod judge;
 mod question;
 mod verdict;
 
