@@ -62,8 +62,11 @@ impl FromStr for Range {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        if bounds.is_empty() {
-            return Err(RangeError(format!("`{text}` has no number")));
+        if bounds.is_empty() || bounds == ":" {
+            return Err(RangeError(format!(
+                "`{}` has no number",
+                text.escape_debug()
+            )));
         }
         let (start, end) = bounds.split_once(':').unwrap_or(("0", bounds));
         let start = match start {
@@ -75,9 +78,6 @@ impl FromStr for Range {
             "" => None,
             _ => Some(number(end)?),
         };
-        if bounds == ":" {
-            return Err(RangeError(format!("`{text}` has no number")));
-        }
         if let (Some(start), Some(end)) = (start, end)
             && start > end
         {
@@ -94,10 +94,10 @@ impl FromStr for Range {
     }
 }
 
-/// Digits with at most one point, and a sign if wanted.
+/// Digits with at most one point, and a minus if wanted.
 fn number(text: &str) -> Result<f64, RangeError> {
     let wrong = || RangeError(format!("`{}` is no number", text.escape_debug()));
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let digits = text.strip_prefix('-').unwrap_or(text);
     if !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return Err(wrong());
     }
@@ -111,5 +111,134 @@ fn number(text: &str) -> Result<f64, RangeError> {
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Range;
+
+    fn range(text: &str) -> Range {
+        text.parse().expect("a range")
+    }
+
+    /// The table "Example ranges" of the guidelines, and the values at and beside each end.
+    #[test]
+    fn the_table_of_the_guidelines() {
+        let table: [(&str, &[f64], &[f64]); 8] = [
+            ("10", &[-0.1, 10.1, 1e12], &[0.0, 5.0, 10.0]),
+            ("10:", &[9.9, 0.0, -5.0], &[10.0, 10.1, 1e12]),
+            ("~:10", &[10.1, 1e12], &[10.0, 0.0, -1e12]),
+            ("10:20", &[9.9, 20.1, -1.0], &[10.0, 15.0, 20.0]),
+            ("@10:20", &[10.0, 15.0, 20.0], &[9.9, 20.1]),
+            ("@10", &[0.0, 5.0, 10.0], &[-0.1, 10.1]),
+            ("-6:6", &[-6.1, 6.1], &[-6.0, 0.0, 6.0]),
+            ("0", &[0.1, -0.1], &[0.0]),
+        ];
+        for (text, alarms, fine) in table {
+            for value in alarms {
+                assert!(range(text).is_breached(*value), "{text} {value}");
+            }
+            for value in fine {
+                assert!(!range(text).is_breached(*value), "{text} {value}");
+            }
+        }
+        assert!(!range("~:").is_breached(-1e12));
+        assert!(range("@~:").is_breached(1e12));
+        assert_eq!(range(":10").start, Some(0.0));
+    }
+
+    #[test]
+    fn what_is_no_range_is_an_error_that_shows_some() {
+        for text in [
+            "",
+            "@",
+            ":",
+            "@:",
+            "20:10",
+            "nan",
+            "inf",
+            "1e3",
+            "10:nan",
+            "-inf:10",
+            "10:20:30",
+            "ten",
+            "~",
+            "10:~",
+            " 10",
+            "1,5",
+            "+5",
+            "1.2.3",
+            "-",
+            ".",
+            "--1",
+            "\u{202e}1",
+        ] {
+            let error = text.parse::<Range>().expect_err(text).to_string();
+            assert!(error.contains("`~:10` (above 10)"), "{error}");
+            assert!(!error.contains('\u{202e}'), "{error}");
+        }
+        assert_eq!(
+            "20:10".parse::<Range>().expect_err("backwards").0,
+            "`20:10` starts at 20, above its end 10"
+        );
+    }
+
+    #[test]
+    fn more_only_proves_a_breach_from_above() {
+        for (text, value, from_above) in [
+            ("10", 11.0, true),
+            ("10", 10.0, false),
+            ("10:20", 21.0, true),
+            ("10:20", 5.0, false),
+            ("10:", 5.0, false),
+            ("@10:20", 15.0, false),
+            ("@10:", 15.0, true),
+        ] {
+            assert_eq!(
+                range(text).is_breached_from(value),
+                from_above,
+                "{text} {value}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_agree_with_their_naive_twin(
+            inside: bool,
+            start in proptest::option::of(-50i32..50),
+            length in proptest::option::of(0i32..50),
+            value in -120i32..120,
+        ) {
+            let end = length.map(|length| start.unwrap_or(-20) + length);
+            let text = format!(
+                "{}{}:{}",
+                if inside { "@" } else { "" },
+                start.map_or("~".to_owned(), |n| n.to_string()),
+                end.map_or(String::new(), |n| n.to_string()),
+            );
+            let mut within = true;
+            for n in [start].into_iter().flatten() {
+                within = within && value >= n;
+            }
+            for n in [end].into_iter().flatten() {
+                within = within && value <= n;
+            }
+            let range = range(&text);
+            prop_assert_eq!(range.is_breached(value.into()), within == inside);
+            if range.is_breached_from(value.into()) {
+                for more in value..130 {
+                    prop_assert!(range.is_breached(more.into()));
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,30}") {
+            drop(text.parse::<Range>());
+        }
     }
 }
