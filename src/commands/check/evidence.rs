@@ -20,9 +20,8 @@ pub(super) struct Evidence {
     /// What the lines of each minute were like; minutes that are not in it had none. `None` where
     /// the source cannot tell: there a minute has data when a series has a point in it, 0 included.
     pub(super) lines: Option<BTreeMap<i64, Lines>>,
-    /// Starts of the hours that had lines. `None` where the source cannot tell: there each hour
-    /// from `complete_from` on had some.
-    pub(super) hours_with_lines: Option<BTreeSet<i64>>,
+    /// Starts of hours that are known to be incomplete; empty where the source cannot tell.
+    pub(super) incomplete_hours: BTreeSet<i64>,
     /// Minutes before were not wholly seen.
     pub(super) complete_from: i64,
     /// Near misses of the subject, by minute; empty where there is no such metric.
@@ -45,8 +44,8 @@ pub(super) struct Series {
     /// Of the base of a ratio.
     pub(super) base: Minutes,
     /// Of the subject, by start of hour: whole hours, as far back as `judge::hours_back`, of minutes
-    /// that are still kept as well as of those that expired. Hours without a value counted 0, if
-    /// they had data.
+    /// that are still kept as well as of those that expired. Hours without a value counted 0, from
+    /// `complete_from` on.
     pub(super) hours: Minutes,
 }
 

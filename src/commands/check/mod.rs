@@ -7,6 +7,7 @@ mod anomaly;
 mod evidence;
 mod judge;
 mod question;
+mod ratio;
 mod verdict;
 
 use crate::cli::CheckArgs;

@@ -11,6 +11,8 @@ pub(super) struct Verdict {
     pub(super) window: Option<(i64, i64)>,
     /// Why the data is not good enough, worst first; empty when it is.
     pub(super) doubts: Vec<Doubt>,
+    /// The window has not a line, whatever `--no-data` makes of it.
+    pub(super) no_data: bool,
     /// Worst first; of equal states the larger count, then the labels.
     pub(super) judged: Vec<Judged>,
 }

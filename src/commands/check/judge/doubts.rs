@@ -1,0 +1,165 @@
+//! Whether the data is good enough: stale, incomplete, or no data, which are three things.
+
+use super::super::evidence::{Evidence, Lines};
+use super::super::question::{Measure, Question};
+use super::super::verdict::{Doubt, DoubtKind};
+use super::window::{Window, float};
+
+/// Fewer unparsed lines or near misses than these are an accident and not a share.
+const FEW: f64 = 5.0;
+
+/// What there is to say against the evidence, worst first. A window without a line is among it also
+/// where `--no-data` takes it for zero.
+pub(super) fn doubts(
+    question: &Question,
+    evidence: &Evidence,
+    window: Window,
+    now: i64,
+) -> Vec<Doubt> {
+    let mut doubts = Vec::new();
+    if let Some(closed) = evidence.closed {
+        let lag = now - closed;
+        if u64::try_from(lag).is_ok_and(|lag| lag > question.limits.lag.as_secs()) {
+            doubts.push((
+                DoubtKind::Stale,
+                format!(
+                    "stale: the data ends {} ago (limit {})",
+                    span(lag),
+                    span(i64::try_from(question.limits.lag.as_secs()).unwrap_or(i64::MAX))
+                ),
+            ));
+        }
+        if window.from < evidence.complete_from {
+            let seen = (window.to - evidence.complete_from).max(0);
+            doubts.push((
+                DoubtKind::Incomplete,
+                format!(
+                    "incomplete: only the newest {} of the window were wholly seen",
+                    span(seen)
+                ),
+            ));
+        }
+    }
+    let incomplete = incomplete(question, evidence, window);
+    doubts.extend(
+        incomplete
+            .into_iter()
+            .map(|text| (DoubtKind::Incomplete, text)),
+    );
+    if let Some(text) = no_data(evidence, window) {
+        doubts.push((DoubtKind::NoData, text));
+    }
+    doubts.sort_by_key(|(kind, _)| *kind);
+    doubts
+        .into_iter()
+        .map(|(kind, text)| Doubt { kind, text })
+        .collect()
+}
+
+/// A sentence for each way in which something is missing.
+fn incomplete(question: &Question, evidence: &Evidence, window: Window) -> Vec<String> {
+    let mut texts: Vec<String> = evidence
+        .problems
+        .iter()
+        .map(|problem| format!("incomplete: {problem}"))
+        .collect();
+    texts.extend(marked(evidence, window));
+    texts.extend(unparsed(question.limits.unparsed, evidence, window));
+    texts.extend(near_misses(question, evidence, window));
+    let limit = question.limits.queue;
+    for (name, minutes) in &evidence.queues {
+        if limit > 0 && *minutes > limit {
+            texts.push(format!(
+                "incomplete: {minutes} minutes wait for {name} (limit {limit})"
+            ));
+        }
+    }
+    texts
+}
+
+/// Minutes of which the source itself says that something is missing.
+fn marked(evidence: &Evidence, window: Window) -> Option<String> {
+    let minutes = lines_of(evidence, window)
+        .filter(|lines| lines.incomplete)
+        .count();
+    (minutes > 0).then(|| {
+        let of = window.seconds() / 60;
+        format!("incomplete: {minutes} of {of} min were not wholly counted")
+    })
+}
+
+fn unparsed(limit: f64, evidence: &Evidence, window: Window) -> Option<String> {
+    let (mut read, mut unparsed) = (0, 0);
+    for lines in lines_of(evidence, window) {
+        read += lines.read;
+        unparsed += lines.unparsed;
+    }
+    let percent = share(count(unparsed), count(read))?;
+    let few = count(unparsed) < FEW && percent < 50.0;
+    (percent > limit && !few).then(|| {
+        format!(
+            "incomplete: {unparsed} of {read} lines were not understood, {percent:.1} % (limit {limit} %)"
+        )
+    })
+}
+
+fn near_misses(question: &Question, evidence: &Evidence, window: Window) -> Option<String> {
+    if matches!(question.measure, Measure::Ratio { .. }) && evidence.near_misses.is_empty() {
+        return None;
+    }
+    let missed = window.sum(&evidence.near_misses);
+    let counted: f64 = evidence
+        .series
+        .iter()
+        .map(|series| window.sum(&series.minutes))
+        .sum();
+    let percent = share(missed, missed + counted)?;
+    let limit = question.limits.near_misses;
+    (percent > limit && missed >= FEW).then(|| {
+        format!(
+            "incomplete: {missed} near misses beside {counted} counted, {percent:.1} % (limit {limit} %)"
+        )
+    })
+}
+
+/// Why there is no data, if there is none.
+fn no_data(evidence: &Evidence, window: Window) -> Option<String> {
+    if evidence.closed.is_none() {
+        return Some("no data: there never was a line".to_owned());
+    }
+    let seen = match &evidence.lines {
+        Some(_) => lines_of(evidence, window).any(|lines| lines.read > 0 || lines.incomplete),
+        None => evidence.series.iter().any(|series| {
+            [&series.minutes, &series.base]
+                .iter()
+                .any(|minutes| minutes.range(window.from..window.to).next().is_some())
+        }),
+    };
+    (!seen).then(|| format!("no data: not a line in {}", span(window.seconds())))
+}
+
+fn lines_of(evidence: &Evidence, window: Window) -> impl Iterator<Item = &Lines> {
+    evidence
+        .lines
+        .iter()
+        .flat_map(move |lines| lines.range(window.from..window.to).map(|(_, lines)| lines))
+}
+
+/// Percent; `None` of nothing.
+fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| 100.0 * part / whole)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for a share in percent")]
+fn count(n: u64) -> f64 {
+    n as f64
+}
+
+/// `45 s`, `12 min`, `26 h`: two digits say enough.
+fn span(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7200 => format!("{:.0} min", float(seconds / 6).round() / 10.0),
+        _ => format!("{:.0} h", float(seconds) / 3600.0),
+    }
+}
