@@ -15,6 +15,15 @@
 //! least 5 % of their median. Who has no days yet cannot know the day's curve: there it is half of the
 //! median, which still finds what multiplies.
 
+#[cfg(test)]
+mod measured;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod traffic;
+
 use super::evidence::{Evidence, Minutes};
 use super::judge::window::{Window, float};
 use super::question::Thresholds;
@@ -34,8 +43,8 @@ const LEAST_WINDOWS: usize = 8;
 const LEAST_DAYS: usize = 2;
 /// MAD of a normal distribution, as a standard deviation.
 const MAD: f64 = 1.4826;
-/// Least spread of days and weeks, as a share of their median.
-const BETWEEN_DAYS: f64 = 0.05;
+/// Least spread, as a share of the median.
+const LEVEL: f64 = 0.08;
 /// Least spread of a recent past that is all there is.
 const WITHOUT_DAYS: f64 = 0.5;
 
@@ -65,10 +74,14 @@ fn recent(window: i64) -> i64 {
 
 /// The windows that a window is compared with, the same for all series.
 pub(super) struct Past {
+    /// The one that is judged.
+    window: Window,
     /// Of the same length, newest first.
     recent: Vec<Window>,
-    days: Vec<Window>,
-    weeks: Vec<Window>,
+    /// Seconds back to the same time of earlier days.
+    days: Vec<i64>,
+    /// Seconds back to the same time of earlier weeks.
+    weeks: Vec<i64>,
 }
 
 /// How far a window is from what was to be expected.
@@ -83,16 +96,22 @@ pub(super) struct Deviation {
 impl Past {
     /// What of the past can be relied upon: wholly seen, not known to be incomplete.
     pub(super) fn of(evidence: &Evidence, window: Window) -> Past {
-        let hours = |apart: i64, times: i64| {
-            (1..=times)
-                .map(|n| window.later(-n * apart))
-                .filter(|past| hours_are_known(evidence, *past))
-                .collect()
+        let recent = recent_windows(evidence, window);
+        // The days' curve is wanted for the recent windows, too.
+        let all = Window {
+            from: recent.last().map_or(window.from, |oldest| oldest.from),
+            to: window.to,
         };
+        let known = |back: i64, of: Window| hours_are_known(evidence, of.later(-back));
+        let days = (1..=DAYS).map(|n| n * DAY).filter(|back| known(*back, all));
+        let weeks = (1..=WEEKS)
+            .map(|n| n * 7 * DAY)
+            .filter(|back| known(*back, window));
         Past {
-            recent: recent_windows(evidence, window),
-            days: hours(DAY, DAYS),
-            weeks: hours(7 * DAY, WEEKS),
+            window,
+            days: days.collect(),
+            weeks: weeks.collect(),
+            recent,
         }
     }
 
@@ -101,16 +120,53 @@ impl Past {
         let seasons = [&self.days, &self.weeks];
         let mut pasts: Vec<Usual> = seasons
             .iter()
-            .filter_map(|windows| of_hours(windows, hours))
+            .filter(|backs| backs.len() >= LEAST_DAYS)
+            .map(|backs| {
+                let counts = backs
+                    .iter()
+                    .map(|back| scaled(hours, self.window.later(-back)));
+                Usual::of(counts.collect(), LEVEL)
+            })
             .collect();
         if self.recent.len() >= LEAST_WINDOWS {
-            let recent = Usual::of(sums(&self.recent, minutes));
-            pasts.push(match pasts.is_empty() {
-                true => recent.at_least(WITHOUT_DAYS),
-                false => recent,
-            });
+            let mut counts = sums(&self.recent, minutes);
+            let with_days = self.days.len() >= LEAST_DAYS;
+            if with_days {
+                self.carry(&mut counts, hours);
+            }
+            pasts.push(Usual::of(
+                counts,
+                if with_days { LEVEL } else { WITHOUT_DAYS },
+            ));
         }
         pasts
+    }
+
+    /// Carries counts of the recent windows along the curve of the days before, to the time of day of
+    /// the window that is judged: 100 at six, when at seven it is usually half more, are 150.
+    fn carry(&self, counts: &mut [f64], hours: &Minutes) {
+        let curve = self.curve(hours);
+        let now = scaled(&curve, self.window);
+        for (count, window) in counts.iter_mut().zip(&self.recent) {
+            let then = scaled(&curve, *window);
+            // Where next to nothing is usual the curve is noise, and changes nothing.
+            let few = 1.0 + now.max(then).sqrt();
+            *count = (*count + few) * (now + few) / (then + few) - few;
+        }
+    }
+
+    /// The median of the days before, by hour of the recent windows and the one that is judged.
+    fn curve(&self, hours: &Minutes) -> Minutes {
+        let oldest = self.recent.last().unwrap_or(&self.window);
+        let (mut hour, last) = (around(*oldest).0, around(self.window).1);
+        let mut curve = Minutes::new();
+        while hour <= last {
+            let of = |back: &i64| hours.get(&(hour - back)).copied().unwrap_or(0.0);
+            let mut counts: Vec<f64> = self.days.iter().map(of).collect();
+            curve.insert(hour, median(&mut counts));
+            hour += HOUR;
+        }
+        curve
     }
 }
 
@@ -122,15 +178,6 @@ pub(super) fn deviation(pasts: &[Usual], count: f64) -> Option<Deviation> {
         .reduce(Deviation::milder)
 }
 
-/// Days or weeks; `None` if there are too few.
-fn of_hours(windows: &[Window], hours: &Minutes) -> Option<Usual> {
-    if windows.len() < LEAST_DAYS {
-        return None;
-    }
-    let counts = windows.iter().map(|window| scaled(hours, *window));
-    Some(Usual::of(counts.collect()).at_least(BETWEEN_DAYS))
-}
-
 /// A median and the spread around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Usual {
@@ -139,29 +186,28 @@ pub(super) struct Usual {
 }
 
 impl Usual {
-    fn of(mut counts: Vec<f64>) -> Usual {
-        let middle = median(&mut counts);
+    /// Of counts; the spread is at least such a share of the median.
+    fn of(mut counts: Vec<f64>, share: f64) -> Usual {
+        let middle = median(&mut counts).max(0.0);
         for count in &mut counts {
             *count = (*count - middle).abs();
         }
         let spread = MAD * median(&mut counts);
         Usual {
             median: middle,
-            spread: spread.max(1.0 + middle.max(0.0).sqrt()),
-        }
-    }
-
-    /// The spread at least such a share of the median.
-    fn at_least(self, share: f64) -> Usual {
-        Usual {
-            spread: self.spread.max(self.median * share),
-            ..self
+            spread: spread.max(1.0 + middle.sqrt()).max(middle * share),
         }
     }
 
     fn deviation(self, count: f64) -> Deviation {
+        let distance = if count < self.median {
+            let few = 1.0 + self.median.sqrt();
+            self.median * ((count + few) / (self.median + few)).ln()
+        } else {
+            count - self.median
+        };
         Deviation {
-            value: (count - self.median) / self.spread,
+            value: distance / self.spread,
             expected: self.median,
         }
     }

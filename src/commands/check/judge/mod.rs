@@ -23,6 +23,8 @@ use super::verdict::{Doubt, DoubtKind, Judged, Verdict};
 use crate::cli::NoData;
 use crate::nagios::{Range, State};
 
+/// Share of the window's largest minute that another must have to bear it out.
+const TELLING: f64 = 0.25;
 /// Minutes before the window, for finding out since when.
 const SINCE_BACK: i64 = 6 * 60;
 
@@ -326,12 +328,17 @@ impl Measured {
         self.expected = Some(deviation.expected);
     }
 
-    /// Minutes that counted something; where something is usual, more than that by more than chance.
+    /// Minutes that counted something. Where a past says what is usual, the few that any minute may
+    /// have are nothing, and so is what is negligible beside the largest: a scanner's two minutes do
+    /// not become three by a visitor.
     fn minutes_with_counts(&self, series: &Series) -> u32 {
-        let minutes = float(self.window.seconds()) / 60.0;
-        let usual = since::above(self.expected.unwrap_or(0.0) / minutes);
-        let range = series.minutes.range(self.window.from..self.window.to);
-        let with = range.filter(|(_, n)| **n > 0.0 && **n >= usual).count();
+        let counts = || series.minutes.range(self.window.from..self.window.to);
+        let level = self.expected.map_or(0.0, |expected| {
+            let usual = expected * 60.0 / float(self.window.seconds());
+            let largest = counts().fold(0.0, |largest: f64, (_, n)| largest.max(*n));
+            since::above(usual).max(largest * TELLING)
+        });
+        let with = counts().filter(|(_, n)| **n > 0.0 && **n >= level).count();
         u32::try_from(with).unwrap_or(u32::MAX)
     }
 }
