@@ -6,18 +6,24 @@
 use serde::{Deserialize, Serialize};
 
 /// What is asked of one metric.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesQuestion {
     /// Its name.
     pub metric: String,
     /// Labels that are kept; others are added up. All of them must be labels of the metric.
     pub by: Vec<String>,
-    /// Start of the first step.
+    /// Labels whose values have to pass the test that comes with the question. All of them must be labels
+    /// of the metric.
+    pub matched: Vec<String>,
+    /// Start of the first step; rounded down to a minute, or to an hour from `step` 3600 on.
     pub from: i64,
-    /// End of the last step, exclusive.
+    /// End of the last step, exclusive; rounded up to the end of a step.
     pub to: i64,
-    /// Seconds of a step: a multiple of 60. From 3600 on, roll-ups of minutes that expired count too.
+    /// Seconds of a step: a multiple of 60, of 3600 when it is longer. From 3600 on, roll-ups of minutes
+    /// that expired count too.
     pub step: i64,
+    /// More points than these are an error; `None` when whoever asks can hold any number.
+    pub most: Option<usize>,
 }
 
 /// One metric over time.
@@ -35,7 +41,7 @@ pub struct SeriesAnswer {
     pub to: i64,
     /// Seconds of a step.
     pub step: i64,
-    /// Minutes before were not wholly seen.
+    /// Minutes before were not wholly seen; 0 when all were.
     pub complete_from: i64,
     /// Every line from before was read, in each log that feeds the metric; `None` before the first
     /// line. Minutes that end at or before it are closed.
@@ -55,7 +61,8 @@ pub struct StepState {
     pub lines: u64,
     /// Of these, lines that no parser understood.
     pub unparsed: u64,
-    /// A minute of it is known to be incomplete.
+    /// A minute of it is known to be incomplete. Of an hour that is a roll-up only its newest minute is
+    /// known.
     pub incomplete: bool,
 }
 
@@ -75,7 +82,7 @@ pub struct SeriesPoint {
     pub at: i64,
     /// Lines, or observations of a histogram.
     pub n: u64,
-    /// Sum of the values, where the metric has values: bytes, seconds.
+    /// Sum of the values, where the metric has values: bytes, seconds. Of a gauge the newest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sum: Option<f64>,
 }
@@ -101,6 +108,8 @@ pub struct StoreStatus {
     /// When the newest transaction was committed, Unix milliseconds; it is at most a minute old
     /// while an agent runs.
     pub committed_ms: i64,
+    /// When the newest agent was started, Unix milliseconds.
+    pub started_ms: i64,
     /// Whether an agent holds the store.
     pub held: bool,
     /// Bytes on disk.
@@ -109,7 +118,7 @@ pub struct StoreStatus {
     pub logs: Vec<LogStatus>,
     /// Outputs of the configuration.
     pub outputs: Vec<OutputStatus>,
-    /// Metrics of the configuration, by name.
+    /// Metrics of the configuration that keep minutes, by name.
     pub metrics: Vec<MetricStatus>,
     /// Events of the last 24 hours and the newest before, newest first; at most 50.
     pub marks: Vec<Mark>,
@@ -122,7 +131,7 @@ pub struct LogStatus {
     pub name: String,
     /// Every line from before was read; `None` before the first line.
     pub watermark: Option<i64>,
-    /// Minutes before were not wholly seen.
+    /// Minutes before were not wholly seen; 0 when all were.
     pub complete_from: i64,
     /// Bytes written and not yet counted at the last look.
     pub lag_bytes: u64,

@@ -90,7 +90,7 @@ pub(super) fn records(kind: &Kind, cell: &[u64]) -> u64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people; the cell is exact")]
-fn float(value: Decimal) -> f64 {
+pub(super) fn float(value: Decimal) -> f64 {
     value.0 as f64 / 1e9
 }
 

@@ -9,6 +9,7 @@ use super::cell;
 use super::known::{Known, Resolved};
 use super::plan::{Batch, Committed, FileRow, GenerationState};
 use super::registry::SeriesRef;
+use super::schema::set_meta;
 use super::{Store, StoreError};
 use crate::metrics::run::Merge;
 use crate::metrics::{Kind, Metric};
@@ -32,6 +33,7 @@ impl Store {
             write_files(transaction, known, batch.files)?;
             write_minutes(transaction, known, batch.minutes)?;
             write_watermarks(transaction, known, batch.watermarks)?;
+            set_meta(transaction, "committed_ms", batch.now_ms)?;
             Ok(Committed {
                 delta,
                 overflow: overflow.into_iter().collect(),

@@ -60,6 +60,42 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
+    /// The store is not there, or not for this user.
+    #[error("{}: cannot read the store", Named(path))]
+    Unreadable {
+        /// The store or its lock.
+        path: PathBuf,
+        /// The refusal.
+        #[source]
+        source: io::Error,
+    },
+    /// The schema is one of an earlier version of the program, which no agent of this one has opened yet.
+    #[error("{}: schema {found} of an earlier version", Named(path))]
+    Older {
+        /// The store.
+        path: PathBuf,
+        /// The schema in the file.
+        found: i64,
+    },
+    /// The question names what the store does not have.
+    #[error("no {what} `{name}`; there {}", listed(known))]
+    Unknown {
+        /// `metric`, or `label` with the metric that does not have it.
+        what: String,
+        /// As asked, escaped.
+        name: String,
+        /// What there is, most similar first.
+        known: Vec<String>,
+    },
+    /// The question has no answer.
+    #[error("{0}")]
+    Question(String),
+    /// What is read changed each time before it was read to its end.
+    #[error("{}: it changed while it was read, several times", Named(path))]
+    Restless {
+        /// The store.
+        path: PathBuf,
+    },
     /// An earlier write failed, and nobody knows whether it was kept: the store must be opened
     /// again and registered.
     #[error("the store must be opened again after a failed write")]
@@ -104,6 +140,17 @@ impl StoreError {
             StoreError::Newer { .. } => Some(
                 "install the newer version again, or give this one a store of its own".to_owned(),
             ),
+            StoreError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
+                "name the file that `path` in `[store]` of the agent's configuration names".to_owned(),
+            ),
+            StoreError::Unreadable { .. } => Some(
+                "who reads has to be in the group of the store: `usermod -a -G beacontail nagios`, and \
+                 restart what runs as that user"
+                    .to_owned(),
+            ),
+            StoreError::Older { .. } => Some(
+                "start the agent of this version once: it brings the store up to date".to_owned(),
+            ),
             StoreError::Unsafe { .. } => Some(
                 "use a directory of the service's own: `install -d -m 0750 -o USER -g GROUP DIR`"
                     .to_owned(),
@@ -126,6 +173,8 @@ impl StoreError {
                 | StoreError::Foreign { .. }
                 | StoreError::Unsafe { .. }
                 | StoreError::Twice { .. }
+                | StoreError::Older { .. }
+                | StoreError::Unreadable { .. }
         )
     }
 
@@ -158,6 +207,24 @@ fn is_damage(error: &rusqlite::Error) -> bool {
         | Error::InvalidColumnType(..)
         | Error::Utf8Error(..) => true,
         _ => false,
+    }
+}
+
+/// Most names of what there is in a message.
+const LISTED: usize = 12;
+
+fn listed(known: &[String]) -> String {
+    let names: Vec<String> = known
+        .iter()
+        .take(LISTED)
+        .map(|n| format!("`{n}`"))
+        .collect();
+    let more = known.len().saturating_sub(LISTED);
+    match (names.len(), more) {
+        (0, _) => "is none".to_owned(),
+        (1, _) => format!("is {}", names.concat()),
+        (_, 0) => format!("are {}", names.join(", ")),
+        _ => format!("are {} and {more} more", names.join(", ")),
     }
 }
 

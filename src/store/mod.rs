@@ -23,12 +23,14 @@ mod commit;
 mod delivery;
 mod error;
 mod known;
+mod mark;
 mod place;
 mod plan;
 mod register;
 mod registry;
 mod room;
 mod schema;
+mod snapshot;
 mod tidy;
 
 #[cfg(test)]
@@ -49,6 +51,7 @@ pub use plan::{
     OutputPlan, Point, Queue, StoreOptions, Tidied,
 };
 pub use registry::{Delta, RegisteredMetric, RegisteredSeries, Registry, SeriesRef};
+pub use snapshot::Snapshot;
 
 use delivery::Flight;
 use known::Known;
@@ -69,6 +72,8 @@ pub struct Store {
     /// Of the last claim. Not given twice in the life of a process, so that an acknowledgement from
     /// before a failure cannot be taken for one of a later claim.
     claims: u64,
+    /// When this process registered first, Unix milliseconds.
+    started_ms: Option<i64>,
     /// A write failed, or nothing is registered yet.
     stale: bool,
     #[cfg(test)]
@@ -84,6 +89,15 @@ pub(crate) enum Fault {
     Before,
     /// Everything was kept.
     After,
+}
+
+/// Bytes of a store and its write-ahead log on disk.
+fn bytes(path: &Path) -> u64 {
+    ["", "-wal"]
+        .iter()
+        .filter_map(|ending| std::fs::metadata(place::beside(path, ending)).ok())
+        .map(|found| found.len())
+        .sum()
 }
 
 impl Store {
@@ -108,6 +122,7 @@ impl Store {
             known: Known::default(),
             flights: Vec::new(),
             claims: 0,
+            started_ms: None,
             stale: true,
             #[cfg(test)]
             fault: None,
@@ -140,11 +155,7 @@ impl Store {
 
     /// Bytes of the store and its write-ahead log on disk.
     pub fn bytes(&self) -> u64 {
-        ["", "-wal"]
-            .iter()
-            .filter_map(|ending| std::fs::metadata(place::beside(&self.path, ending)).ok())
-            .map(|found| found.len())
-            .sum()
+        bytes(&self.path)
     }
 
     /// Other settings, from now on; which series are silent is decided anew by [`Store::register`].

@@ -21,6 +21,8 @@ const DIRECTORY_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
 /// Rights to write that a directory must not give to its group and others.
 const WRITE_BITS: u32 = 0o022;
+/// How often the lock is tried while others look at it.
+const LOOKS: usize = 1000;
 
 /// Held for as long as the value lives.
 #[derive(Debug)]
@@ -121,7 +123,7 @@ fn lock(path: &Path) -> Result<Lock, StoreError> {
         .custom_flags(flags(OFlags::NOFOLLOW))
         .open(&at)
         .map_err(|source| io_error(&at, "open the lock", source))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    match take(&file) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
             return Err(StoreError::Held {
@@ -137,6 +139,36 @@ fn lock(path: &Path) -> Result<Lock, StoreError> {
         .and_then(|()| writeln!(file, "{}", std::process::id()));
     drop(written);
     Ok(Lock { _file: file })
+}
+
+/// Takes the lock. Who only looks whether it is held ([`is_held`]) shares it for a moment, and must not keep
+/// an agent from starting: while it can be shared, nobody has it.
+fn take(file: &File) -> rustix::io::Result<()> {
+    for _ in 0..LOOKS {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                flock(file, FlockOperation::NonBlockingLockShared)?;
+                std::thread::yield_now();
+            }
+            other => return other,
+        }
+    }
+    Err(rustix::io::Errno::WOULDBLOCK)
+}
+
+/// Whether an agent holds the store; not to be asked by the process that does.
+pub(super) fn is_held(path: &Path) -> Result<bool, StoreError> {
+    let at = beside(path, ".lock");
+    let file = match File::open(&at) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(StoreError::Unreadable { path: at, source }),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(io_error(&at, "look at the lock", error.into())),
+    }
 }
 
 fn flags(flags: OFlags) -> i32 {

@@ -17,6 +17,7 @@ use super::plan::{
     FileRow, GenerationRow, GenerationState, LogPlan, MetricPlan, OutputPlan, StoreOptions,
 };
 use super::registry::{RegisteredMetric, RegisteredSeries, Registry};
+use super::schema::set_meta;
 use super::{Store, StoreError, delivery};
 use crate::metrics::Metric;
 
@@ -47,7 +48,10 @@ impl Store {
         self.stale = true;
         self.known = Known::default();
         self.flights = outputs.iter().map(|_| None).collect();
+        let started_ms = *self.started_ms.get_or_insert(now_ms);
         let result = self.transact(|transaction, known, options| {
+            set_meta(transaction, "started_ms", started_ms)?;
+            set_meta(transaction, "committed_ms", now_ms)?;
             known.registry.retention_ms = options.retention.saturating_mul(1000);
             let registering = Registering {
                 transaction,
@@ -261,7 +265,35 @@ impl Registering<'_, '_> {
             [],
         )?;
         self.put_aside()?;
+        self.describe(known, metrics)?;
         self.outputs(known, outputs)
+    }
+
+    /// What readers have to know of the plan: which logs feed a metric, and which values are declared.
+    fn describe(&self, known: &Known, metrics: &[MetricPlan]) -> rusqlite::Result<()> {
+        self.transaction
+            .execute_batch("DELETE FROM metric_log; DELETE FROM declared;")?;
+        let mut feed = self
+            .transaction
+            .prepare_cached("INSERT INTO metric_log VALUES (?1, ?2)")?;
+        let mut declare = self
+            .transaction
+            .prepare_cached("INSERT OR IGNORE INTO declared VALUES (?1, ?2, ?3)")?;
+        let kept = metrics.iter().zip(&known.metrics);
+        for (plan, own) in kept.filter(|(plan, _)| plan.windows) {
+            for (number, log) in known.logs.iter().enumerate() {
+                if plan.logs.is_empty() || own.logs.contains(&number) {
+                    feed.execute(params![own.id, log])?;
+                }
+            }
+            let labels = plan.metric.labels.iter().zip(&plan.metric.declared);
+            for (label, values) in labels {
+                for value in values.iter().flatten() {
+                    declare.execute(params![own.id, label, value])?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Windows of metrics that are not in the plan wait for nobody: they must be neither looked

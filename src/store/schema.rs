@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::error::StoreError;
 use super::place;
@@ -72,26 +72,7 @@ fn create(path: &Path, busy: Duration) -> Result<(), StoreError> {
 pub(super) fn reopen(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
     let of = |source| StoreError::of(path, "open the store", source);
     let mut connection = connect(path, busy).map_err(of)?;
-    if number(&connection, "application_id").map_err(of)? != APPLICATION {
-        return Err(StoreError::Foreign {
-            path: path.to_owned(),
-        });
-    }
-    let found = number(&connection, "user_version").map_err(of)?;
-    // Stores are complete before they have their name, so none has the version of an empty file.
-    if found < 1 {
-        return Err(StoreError::Damaged {
-            path: path.to_owned(),
-            detail: format!("its schema is {found}"),
-        });
-    }
-    if found > VERSION {
-        return Err(StoreError::Newer {
-            path: path.to_owned(),
-            found,
-            known: VERSION,
-        });
-    }
+    version(&connection, path)?;
     connection
         .execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
@@ -115,6 +96,40 @@ pub(super) fn reopen(path: &Path, busy: Duration) -> Result<Connection, StoreErr
     Ok(connection)
 }
 
+/// The version of a store's schema, at most that of this program.
+fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let of = |source| StoreError::of(path, "open the store", source);
+    if number(connection, "application_id").map_err(of)? != APPLICATION {
+        return Err(StoreError::Foreign {
+            path: path.to_owned(),
+        });
+    }
+    match number(connection, "user_version").map_err(of)? {
+        // Stores are complete before they have their name, so none has the version of an empty file.
+        found if found < 1 => Err(StoreError::Damaged {
+            path: path.to_owned(),
+            detail: format!("its schema is {found}"),
+        }),
+        found if found > VERSION => Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known: VERSION,
+        }),
+        found => Ok(found),
+    }
+}
+
+/// Refuses what is not a store of this program's schema. For those who do not bring it up to date.
+pub(super) fn is_present(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    match version(connection, path)? {
+        VERSION => Ok(()),
+        found => Err(StoreError::Older {
+            path: path.to_owned(),
+            found,
+        }),
+    }
+}
+
 fn connect(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -125,6 +140,20 @@ fn connect(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {
 
 fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+}
+
+/// Writes what is known of the store as a whole.
+pub(super) fn set_meta(
+    transaction: &Transaction<'_>,
+    name: &str,
+    value: i64,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+        )?
+        .execute(params![name, value])?;
+    Ok(())
 }
 
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {

@@ -12,6 +12,7 @@ use super::cell;
 use super::commit::{HOUR, add_cell, hour_of};
 use super::known::Known;
 use super::plan::Tidied;
+use super::schema::set_meta;
 use super::{Store, StoreError};
 use crate::metrics::Kind;
 
@@ -160,12 +161,7 @@ impl Tidying<'_, '_> {
         let floor = gone.saturating_add(60);
         if floor > self.known.floor {
             self.known.floor = floor;
-            self.transaction
-                .prepare_cached(
-                    "INSERT INTO meta VALUES ('floor', ?1) \
-                     ON CONFLICT DO UPDATE SET value = excluded.value",
-                )?
-                .execute([floor])?;
+            set_meta(self.transaction, "floor", floor)?;
         }
         Ok(())
     }
