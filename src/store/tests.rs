@@ -4,6 +4,7 @@ mod bounds;
 mod damage;
 mod delivering;
 mod model;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

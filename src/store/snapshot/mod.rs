@@ -18,6 +18,8 @@ use rusqlite::Connection;
 use super::answer::{SeriesAnswer, SeriesQuestion, StoreStatus};
 use super::{StoreError, place};
 use reach::{Reached, Reader};
+#[cfg(test)]
+pub(super) use series::clusters;
 
 /// How often an answer is tried while the store changes.
 const ATTEMPTS: usize = 5;

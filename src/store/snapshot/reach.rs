@@ -80,23 +80,26 @@ impl Reached {
 
 /// Opens the store in the way that its files allow.
 pub(super) fn reach(path: &Path, reader: Reader) -> Result<Reached, StoreError> {
-    if reader == Reader::Agent {
-        return opened(path, path, "mode=ro", None);
+    let stranger = reader == Reader::Stranger;
+    if stranger {
+        may_read(path)?;
     }
-    may_read(path)?;
     let io = |source| place::io_error(path, "look at the store", source);
     let log = length(&place::beside(path, "-wal")).map_err(io)?;
     let index = length(&place::beside(path, "-shm")).map_err(io)?;
     match (log, index) {
         (Some(_), Some(_)) => match opened(path, path, "mode=ro&readonly_shm=1", None) {
-            Err(error) if log > Some(0) && is_unusable(&error) => copied(path),
+            Err(error) if stranger && log > Some(0) && is_unusable(&error) => copied(path),
             other => other,
         },
         (None | Some(0), _) => {
             let still = identity(path).map_err(io)?;
             opened(path, path, "mode=ro&immutable=1", Some(still))
         }
-        (Some(_), None) => copied(path),
+        (Some(_), None) if stranger => copied(path),
+        (Some(_), None) => Err(StoreError::Restless {
+            path: path.to_owned(),
+        }),
     }
 }
 

@@ -542,7 +542,7 @@ fn scan(
 }
 
 /// Ranges that hold all of the sorted `ids`, cut at the widest gaps between them.
-fn clusters(ids: &[i64]) -> Vec<(i64, i64)> {
+pub(in crate::store) fn clusters(ids: &[i64]) -> Vec<(i64, i64)> {
     let (Some(&low), Some(&high)) = (ids.first(), ids.last()) else {
         return Vec::new();
     };

@@ -28,6 +28,7 @@ use super::clock::{Clock, Clocks, Now};
 use super::health::Health;
 use super::journal;
 use super::log::{LogReader, Source, Taken};
+use super::minutes::minute_of;
 use super::outbox::Outbox;
 use super::own::{Own, OwnCounts, flag_cell};
 use super::prepare::Prepared;
@@ -37,6 +38,9 @@ pub(in crate::commands) use adopt::options;
 
 /// What waits for outputs is counted for at most one part in so many of the time.
 const QUEUE_SHARE: u32 = 50;
+
+/// The store says at least so often how far the logs were read, also when nothing is written to them.
+const TELL: Duration = Duration::from_secs(60);
 
 /// The committed totals as others see them.
 pub(in crate::commands) type Shared = Arc<Mutex<Registry>>;
@@ -104,6 +108,16 @@ pub(in crate::commands) struct Agent<D: Disk, C: Clock> {
     tidied: Option<Duration>,
     /// When what waits for outputs is counted again.
     queues_due: Duration,
+    /// What the last commit told readers of time; `None` before the first.
+    told: Option<Told>,
+}
+
+/// Where time stood when the store was last committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    at: Duration,
+    /// Minutes of the logs' watermarks.
+    minutes: Vec<i64>,
 }
 
 impl<D: Disk, C: Clock> Agent<D, C> {
@@ -135,6 +149,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             retry: None,
             tidied: None,
             queues_due: Duration::ZERO,
+            told: None,
         };
         agent.adopt(prepared)?;
         Ok(agent)
@@ -261,7 +276,10 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             self.advance(number, now, close);
         }
         let files = self.changed_files();
-        if runs.is_empty() && files.is_empty() && self.own.is_empty() && self.flags.is_empty() {
+        let nothing =
+            runs.is_empty() && files.is_empty() && self.own.is_empty() && self.flags.is_empty();
+        let told = self.to_tell(now);
+        if nothing && !self.is_news(&told) {
             self.health.store_works();
             return true;
         }
@@ -283,6 +301,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             Ok(committed) => {
                 self.apply(committed.delta);
                 self.settled(took);
+                self.told = Some(told);
                 true
             }
             Err(error) => {
@@ -290,6 +309,22 @@ impl<D: Disk, C: Clock> Agent<D, C> {
                 false
             }
         }
+    }
+
+    fn to_tell(&self, now: Now) -> Told {
+        let marks = self.logs.iter().map(|log| minute_of(log.time.watermark));
+        Told {
+            at: now.monotonic,
+            minutes: marks.collect(),
+        }
+    }
+
+    /// True when who reads the store would believe too little: a log came into another minute without a
+    /// line, or the last commit is so old that the agent could be dead.
+    fn is_news(&self, told: &Told) -> bool {
+        self.told.as_ref().is_none_or(|before| {
+            before.minutes != told.minutes || told.at.saturating_sub(before.at) >= TELL
+        })
     }
 
     /// The agent's own counts of what one log had.
