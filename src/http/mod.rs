@@ -1,4 +1,4 @@
-//! What the daemon shows over HTTP: `/metrics`, `/-/healthy` and `/-/ready`, and nothing else.
+//! What the daemon shows over HTTP: `/metrics`, `/-/healthy`, `/-/ready` and `/api/v1/`, and nothing else.
 //!
 //! `exposition` turns totals into text and knows no socket; `server` holds the sockets and knows no
 //! metric; [`Pages`] is what stands between them. `web_config` brings TLS and passwords from a file
@@ -7,6 +7,7 @@
 //! Invariant: whatever a client sends or leaves unsent costs a bounded time and a bounded amount
 //! of memory. No file and no directory is ever served.
 
+mod api;
 mod basic_auth;
 mod connection;
 pub mod exposition;
@@ -20,6 +21,7 @@ mod tests;
 mod tls;
 pub mod web_config;
 
+pub use api::{Parameters, Refusal};
 pub use basic_auth::UsersError;
 pub use exposition::{Exposition, clashes, render};
 pub use routes::{NotReady, Pages};

@@ -2,7 +2,7 @@
 //!
 //! Before any page: the password where one is wanted, then the method, then that there is no body.
 //! Pages are made on threads that may block; the lock that a page takes is released before the
-//! first byte is sent. Texts of `/metrics` are large, so there are only so many at a time: the
+//! first byte is sent. Texts of `/metrics` and answers of the API are large, so there are only so many at a time: the
 //! permit for one travels with the answer, and is given back when its last byte is sent.
 
 use std::io::Write;
@@ -23,10 +23,13 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
+use super::api::{self, Parameters, Refusal};
 use super::{Exposition, WebConfig, negotiation};
+use crate::store::{AgentStatus, SeriesAnswer};
 
 /// The answer of `/`.
-const INDEX: &str = "beacontail: see /metrics, /-/healthy and /-/ready\n";
+const INDEX: &str =
+    "beacontail: see /metrics, /-/healthy, /-/ready, /api/v1/status and /api/v1/series\n";
 
 /// Headers of every answer.
 const ALWAYS: [(HeaderName, HeaderValue); 2] = [
@@ -56,6 +59,18 @@ pub trait Pages: Send + Sync + 'static {
     /// # Errors
     /// A sentence for people.
     fn healthy(&self) -> Result<(), String>;
+
+    /// One metric over time, as asked.
+    ///
+    /// # Errors
+    /// What cannot be answered, and why.
+    fn series(&self, asked: &Parameters) -> Result<SeriesAnswer, Refusal>;
+
+    /// How the agent and its store stand.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn status(&self) -> Result<AgentStatus, Refusal>;
 }
 
 /// Why a page is not to be had yet, as a sentence for people.
@@ -84,6 +99,9 @@ impl Routes {
             .route("/metrics", get(metrics))
             .route("/-/healthy", get(healthy))
             .route("/-/ready", get(ready))
+            .route("/api/v1/series", get(api::series))
+            .route("/api/v1/status", get(api::status))
+            .route("/api/{*rest}", get(api::nothing))
             .fallback(async || (StatusCode::NOT_FOUND, "there is no such page\n"))
             .with_state(pages);
         Routes {
@@ -108,7 +126,9 @@ impl Routes {
     async fn page(self, request: hyper::Request<Incoming>) -> Response {
         let permit = match request.uri().path() {
             // Never closed, so there is always a permit in the end.
-            "/metrics" => self.permits.acquire_owned().await.ok(),
+            path if path == "/metrics" || path.starts_with("/api/") => {
+                self.permits.acquire_owned().await.ok()
+            }
             _ => None,
         };
         let mut response = match TowerToHyperService::new(self.router).call(request).await {

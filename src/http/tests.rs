@@ -15,7 +15,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Exposition, Limits, NotReady, Pages, Server, ServerError, WebConfig};
+use super::{
+    Exposition, Limits, NotReady, Pages, Parameters, Refusal, Server, ServerError, WebConfig,
+};
+use crate::store::{AgentStatus, SeriesAnswer};
 
 /// Longer than anything takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,6 +82,14 @@ impl Pages for Fixed {
 
     fn healthy(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    fn series(&self, asked: &Parameters) -> Result<SeriesAnswer, Refusal> {
+        Err(Refusal::Unknown(format!("asked: {asked:?}")))
+    }
+
+    fn status(&self) -> Result<AgentStatus, Refusal> {
+        Err(Refusal::Unavailable("the store is away".to_owned()))
     }
 }
 
@@ -227,13 +238,48 @@ async fn metrics_come_in_the_format_and_encoding_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn answers_of_the_api_are_json_also_when_they_are_refusals() {
+    let server = Running::plain(Limits::default());
+    for (path, status, body) in [
+        (
+            "/api/v1/series?metric=a%22&by=x",
+            "404 Not Found",
+            r#"{"error":"asked: [(\"metric\", \"a\\\"\"), (\"by\", \"x\")]"}"#,
+        ),
+        (
+            "/api/v1/status",
+            "503 Service Unavailable",
+            r#"{"error":"the store is away"}"#,
+        ),
+        (
+            "/api/v1/status?x",
+            "400 Bad Request",
+            r#"{"error":"no parameter `x`; there is none"}"#,
+        ),
+        (
+            "/api/v2/status",
+            "404 Not Found",
+            r#"{"error":"no such page; there are /api/v1/series and /api/v1/status"}"#,
+        ),
+    ] {
+        let answer = server.ask(&format!("GET {path}"), "").await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{answer}"
+        );
+        assert!(answer.contains("content-type: application/json\r\n"));
+        assert!(answer.ends_with(body), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn only_the_pages_are_there() {
     let server = Running::plain(Limits::default());
     for (path, status, body) in [
         (
             "/",
             "200 OK",
-            "beacontail: see /metrics, /-/healthy and /-/ready\n",
+            "beacontail: see /metrics, /-/healthy, /-/ready, /api/v1/status and /api/v1/series\n",
         ),
         ("/-/healthy", "200 OK", "healthy\n"),
         ("/-/ready", "200 OK", "ready\n"),

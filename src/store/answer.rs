@@ -124,6 +124,20 @@ pub struct StoreStatus {
     pub marks: Vec<Mark>,
 }
 
+/// How a running agent stands: its store, and what the store does not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// Of the program.
+    pub version: String,
+    /// The agent's clock, Unix milliseconds.
+    pub now_ms: i64,
+    /// `ready`, or why numbers would mislead, as `/-/ready` says it.
+    pub ready: String,
+    /// Everything else.
+    #[serde(flatten)]
+    pub store: StoreStatus,
+}
+
 /// How a log stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogStatus {

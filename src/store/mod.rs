@@ -42,8 +42,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use answer::{
-    FileStatus, LogStatus, Mark, MetricStatus, OutputStatus, SeriesAnswer, SeriesPoint,
-    SeriesQuestion, SeriesValues, StepState, StoreStatus,
+    AgentStatus, FileStatus, LogStatus, Mark, MetricStatus, OutputStatus, SeriesAnswer,
+    SeriesPoint, SeriesQuestion, SeriesValues, StepState, StoreStatus,
 };
 pub use error::StoreError;
 pub use plan::{

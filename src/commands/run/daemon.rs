@@ -58,6 +58,7 @@ pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
         telemetry: telemetry.clone(),
         flags: Arc::clone(&flags),
         clock: SystemClock::start(),
+        store: prepared.config.store.path.value.clone(),
     };
     let worker = Worker {
         agent,

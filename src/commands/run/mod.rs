@@ -4,6 +4,7 @@
 //! signals ([`daemon`]). They meet at a channel of requests and at the committed totals.
 
 mod agent;
+mod asked;
 mod check;
 mod clock;
 mod daemon;

@@ -1,17 +1,20 @@
-//! What HTTP shows of the agent: committed totals, the process' health, and whether both are to be
-//! relied upon.
+//! What HTTP shows of the agent: committed totals, the process' health, whether both are to be relied
+//! upon, and what the store says over time.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::http::{Exposition, NotReady, Pages, render};
+use crate::http::{Exposition, NotReady, Pages, Parameters, Refusal, render};
 use crate::metrics::{Family, Sample};
-use crate::store::Registry;
+use crate::store::{AgentStatus, Registry, SeriesAnswer, Snapshot, StoreError};
 use crate::telemetry::Telemetry;
 
 use super::agent::{Shared, lock};
+use super::asked::Asked;
 use super::clock::{Clock, SystemClock};
 use super::health::Flags;
+use super::journal::chain;
 
 /// The pages of a daemon.
 pub(in crate::commands) struct AgentPages {
@@ -19,6 +22,25 @@ pub(in crate::commands) struct AgentPages {
     pub(in crate::commands) telemetry: Telemetry,
     pub(in crate::commands) flags: Arc<Flags>,
     pub(in crate::commands) clock: SystemClock,
+    /// Where the store lies.
+    pub(in crate::commands) store: PathBuf,
+}
+
+impl AgentPages {
+    /// The store as it was last committed. Opened anew each time: a reader that stays would keep the
+    /// write-ahead log from being emptied when the agent stops.
+    fn snapshot(&self) -> Result<Snapshot, Refusal> {
+        Snapshot::within(&self.store).map_err(refusal)
+    }
+}
+
+/// What the store does not answer, in the words of HTTP.
+fn refusal(error: StoreError) -> Refusal {
+    match error {
+        StoreError::Unknown { .. } => Refusal::Unknown(error.to_string()),
+        StoreError::Question(reason) => Refusal::Asked(reason),
+        other => Refusal::Unavailable(chain(&other)),
+    }
 }
 
 impl Pages for AgentPages {
@@ -47,6 +69,25 @@ impl Pages for AgentPages {
         } else {
             Err("the store fails, reading has stopped".to_owned())
         }
+    }
+
+    fn series(&self, asked: &Parameters) -> Result<SeriesAnswer, Refusal> {
+        let asked = Asked::read(asked, self.clock.wall_ms().div_euclid(1000))?;
+        let keep = |label: &str, value: &str| asked.keeps(label, value);
+        self.snapshot()?
+            .series(&asked.question, &keep)
+            .map_err(refusal)
+    }
+
+    fn status(&self) -> Result<AgentStatus, Refusal> {
+        let now_ms = self.clock.wall_ms();
+        let ready = self.ready();
+        Ok(AgentStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            now_ms,
+            ready: ready.map_or_else(|NotReady(why)| why, |()| "ready".to_owned()),
+            store: self.snapshot()?.status(now_ms).map_err(refusal)?,
+        })
     }
 }
 
