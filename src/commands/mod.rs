@@ -1,6 +1,7 @@
 //! The commands: the only place where sources, the pipeline and the outputs meet.
 
 mod check;
+mod client;
 mod detect;
 mod engine;
 mod examples;
