@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     AgentConfig, Config, GeoConfig, GraphiteConfig, HttpConfig, LimitsConfig, LogConfig, LogInput,
-    OutputConfig, OutputKind, StoreConfig,
+    MarksConfig, OutputConfig, OutputKind, StoreConfig, Text,
 };
 use crate::definition::At;
 
@@ -40,6 +40,7 @@ impl Config {
             vars,
             logs,
             outputs,
+            marks,
             warnings: _,
         } = self;
         let mut lines = Lines::default();
@@ -76,6 +77,14 @@ impl Config {
         for output in outputs {
             output_lines(output, &mut lines);
         }
+        let MarksConfig {
+            graphite,
+            grafana,
+            grafana_token_file,
+        } = marks;
+        let text = |at: &Option<At<Text>>| at.as_ref().map(|at| at.value.clone());
+        let token = grafana_token_file.as_ref().map(|at| &at.value);
+        lines.put("marks", (text(graphite), text(grafana), token));
         lines.text
     }
 }

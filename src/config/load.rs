@@ -17,7 +17,7 @@ use super::values::{is_network, shown_duration, socket_address};
 use super::{
     AgentConfig, Config, Environment, GeoConfig, HttpConfig, LimitsConfig, ProxyEntry, StoreConfig,
 };
-use super::{logs, outputs};
+use super::{logs, marks, outputs};
 use crate::definition::At;
 use crate::definition::toml_text::{Item, Table};
 use crate::diagnostic::{Diagnostic, Place, SourceText};
@@ -73,6 +73,7 @@ impl Config {
             vars: reading.var_pairs(&mut root, "vars"),
             logs: logs::logs(&mut root, &mut reading),
             outputs: outputs::outputs(&mut root, &mut reading, store.retention),
+            marks: marks::marks(&mut root, &mut reading),
             agent,
             store,
             warnings: Vec::new(),

@@ -16,6 +16,7 @@ mod digest;
 mod environment;
 mod load;
 mod logs;
+mod marks;
 mod outputs;
 mod reading;
 mod text;
@@ -64,6 +65,8 @@ pub struct Config {
     pub logs: Vec<LogConfig>,
     /// `[[output]]`: each name once; may be empty.
     pub outputs: Vec<OutputConfig>,
+    /// `[marks]`
+    pub marks: MarksConfig,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Diagnostic>,
 }
@@ -208,6 +211,17 @@ pub enum Start {
     Start,
     /// `from = "end"`: with lines written from now on.
     End,
+}
+
+/// `[marks]`: where `beacontail mark` writes beside the store.
+#[derive(Clone, Debug, Default)]
+pub struct MarksConfig {
+    /// Address of graphite-web, whose `/events/` takes marks.
+    pub graphite: Option<At<Text>>,
+    /// Address of Grafana, whose `/api/annotations` takes marks.
+    pub grafana: Option<At<Text>>,
+    /// A file with the token of a service account of Grafana, absolute.
+    pub grafana_token_file: Option<At<PathBuf>>,
 }
 
 /// `[[output]]`: somewhere that minutes are sent to.

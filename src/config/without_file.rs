@@ -10,7 +10,7 @@ use super::load::{STORE, built_in};
 use super::values::name_from;
 use super::{
     AgentConfig, Config, Environment, GeoConfig, HttpConfig, LimitsConfig, LogConfig, LogInput,
-    Start, StoreConfig,
+    MarksConfig, Start, StoreConfig,
 };
 use crate::definition::At;
 use crate::diagnostic::Place;
@@ -48,6 +48,7 @@ impl Config {
             vars: Vec::new(),
             logs,
             outputs: Vec::new(),
+            marks: MarksConfig::default(),
             warnings: Vec::new(),
         }
     }

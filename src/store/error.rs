@@ -69,6 +69,15 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// The store is not there, or this user may not write it.
+    #[error("{}: cannot write the store", Named(path))]
+    Unwritable {
+        /// The store.
+        path: PathBuf,
+        /// The refusal.
+        #[source]
+        source: io::Error,
+    },
     /// The schema is one of an earlier version of the program, which no agent of this one has opened yet.
     #[error("{}: schema {found} of an earlier version", Named(path))]
     Older {
@@ -140,13 +149,16 @@ impl StoreError {
             StoreError::Newer { .. } => Some(
                 "install the newer version again, or give this one a store of its own".to_owned(),
             ),
-            StoreError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
+            StoreError::Unreadable { source, .. } | StoreError::Unwritable { source, .. } if source.kind() == io::ErrorKind::NotFound => Some(
                 "name the file that `path` in `[store]` of the agent's configuration names".to_owned(),
             ),
             StoreError::Unreadable { .. } => Some(
                 "who reads has to be in the group of the store: `usermod -a -G beacontail nagios`, and \
                  restart what runs as that user"
                     .to_owned(),
+            ),
+            StoreError::Unwritable { .. } => Some(
+                "be the user of the store: `sudo -u beacontail beacontail mark \"deploy 1234\"`".to_owned(),
             ),
             StoreError::Older { .. } => Some(
                 "start the agent of this version once: it brings the store up to date".to_owned(),
@@ -175,6 +187,7 @@ impl StoreError {
                 | StoreError::Twice { .. }
                 | StoreError::Older { .. }
                 | StoreError::Unreadable { .. }
+                | StoreError::Unwritable { .. }
         )
     }
 

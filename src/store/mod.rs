@@ -46,6 +46,7 @@ pub use answer::{
     SeriesPoint, SeriesQuestion, SeriesValues, StepState, StoreStatus,
 };
 pub use error::StoreError;
+pub use mark::record;
 pub use plan::{
     Batch, Claim, Committed, FileRow, GenerationRow, GenerationState, LogPlan, MetricPlan,
     OutputPlan, Point, Queue, StoreOptions, Tidied,

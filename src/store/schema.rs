@@ -130,7 +130,8 @@ pub(super) fn is_present(connection: &Connection, path: &Path) -> Result<(), Sto
     }
 }
 
-fn connect(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {
+/// Opens a file that exists, for writing.
+pub(super) fn connect(path: &Path, busy: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(busy)?;

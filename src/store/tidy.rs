@@ -173,6 +173,9 @@ impl Tidying<'_, '_> {
             .prepare_cached("DELETE FROM hour WHERE hour < ?1")?
             .execute([hour])?;
         self.done.hours += u64::try_from(ended).unwrap_or_default();
+        self.transaction
+            .prepare_cached("DELETE FROM mark WHERE at_ms < ?1")?
+            .execute([hour.saturating_mul(1000)])?;
         Ok(())
     }
 

@@ -65,7 +65,7 @@ fn named_parser(name: &str) -> At<Text> {
 }
 
 /// What the configuration may ask of this process' surroundings.
-fn environment() -> Environment {
+pub(in crate::commands) fn environment() -> Environment {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Environment {
@@ -116,7 +116,7 @@ fn open_store(prepared: &Prepared) -> Result<Store, Failure> {
 }
 
 /// The exit code of a store that cannot be used.
-fn refused_store(error: &StoreError) -> Failure {
+pub(in crate::commands) fn refused_store(error: &StoreError) -> Failure {
     Failure::Refused {
         code: match error {
             StoreError::Held { .. } => 3,

@@ -76,7 +76,7 @@ pub(in crate::commands) fn once(args: &OnceArgs) -> Result<Done, Failure> {
     if let Some(path) = &args.textfile {
         telemetry.catching_up.set(0.0);
         let now = agent.now().wall_ms;
-        let text = exposition(&agent.registry(), &telemetry, now, Exposition::Text);
+        let text = exposition(&agent.registry(), &telemetry, &[], now, Exposition::Text);
         write_whole(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     match read && delivered {

@@ -1,13 +1,14 @@
 //! What HTTP shows of the agent: committed totals, the process' health, whether both are to be relied
 //! upon, and what the store says over time.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::http::{Exposition, NotReady, Pages, Parameters, Refusal, render};
-use crate::metrics::{Family, Sample};
-use crate::store::{AgentStatus, Registry, SeriesAnswer, Snapshot, StoreError};
+use crate::metrics::{Decimal, Family, Kind, Metric, Sample};
+use crate::store::{AgentStatus, Mark, Registry, SeriesAnswer, Snapshot, StoreError};
 use crate::telemetry::Telemetry;
 
 use super::agent::{Shared, lock};
@@ -15,6 +16,11 @@ use super::asked::Asked;
 use super::clock::{Clock, SystemClock};
 use super::health::Flags;
 use super::journal::chain;
+
+/// Most marks on `/metrics`.
+const MARKS: usize = 10;
+/// Marks stay there for a week.
+const MARKS_MS: i64 = 7 * 86_400_000;
 
 /// The pages of a daemon.
 pub(in crate::commands) struct AgentPages {
@@ -31,6 +37,15 @@ impl AgentPages {
     /// write-ahead log from being emptied when the agent stops.
     fn snapshot(&self) -> Result<Snapshot, Refusal> {
         Snapshot::within(&self.store).map_err(refusal)
+    }
+
+    /// Marks for dashboards; none while the store cannot be read, which the gauges of the store tell.
+    fn newest_marks(&self) -> Vec<Mark> {
+        let since = self.clock.wall_ms().saturating_sub(MARKS_MS);
+        let marks = self.snapshot().ok();
+        marks
+            .and_then(|store| store.marks(since, MARKS).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -49,6 +64,7 @@ impl Pages for AgentPages {
         Ok(exposition(
             &self.registry,
             &self.telemetry,
+            &self.newest_marks(),
             self.clock.wall_ms(),
             format,
         ))
@@ -95,12 +111,59 @@ impl Pages for AgentPages {
 pub(in crate::commands) fn exposition(
     registry: &Shared,
     telemetry: &Telemetry,
+    marks: &[Mark],
     now_ms: i64,
     format: Exposition,
 ) -> String {
     let health = telemetry.render();
+    let metric = mark_metric();
+    let cells = mark_cells(marks);
     let registry = lock(registry);
-    render(&families(&registry, now_ms), &health, format)
+    let mut families = families(&registry, now_ms);
+    if !cells.is_empty() {
+        families.push(mark_family(&metric, &cells));
+        families.sort_by(|a, b| a.metric.name.cmp(&b.metric.name));
+    }
+    render(&families, &health, format)
+}
+
+/// When the newest marks were, by their text.
+fn mark_metric() -> Metric {
+    Metric {
+        name: "beacontail_mark_timestamp_seconds".to_owned(),
+        help: "When somebody recorded an event, the newest of each text.".to_owned(),
+        kind: Kind::Last,
+        labels: vec!["text".to_owned()],
+        declared: vec![None],
+        graphite: Vec::new(),
+        limit: MARKS,
+        label_limits: Vec::new(),
+    }
+}
+
+/// Texts and their times; of several marks with one text the newest.
+fn mark_cells(marks: &[Mark]) -> BTreeMap<&str, [u64; 4]> {
+    let mut cells = BTreeMap::new();
+    for mark in marks.iter().filter(|mark| mark.at_ms > 0) {
+        let at = mark.at_ms.unsigned_abs();
+        let [low, high] = Decimal(i128::from(at) * 1_000_000).words();
+        cells
+            .entry(mark.text.as_str())
+            .or_insert([at, 0, low, high]);
+    }
+    cells
+}
+
+fn mark_family<'a>(metric: &'a Metric, cells: &'a BTreeMap<&'a str, [u64; 4]>) -> Family<'a> {
+    let series = cells.iter().map(|(text, cell)| Sample {
+        labels: vec![text],
+        cell,
+        created_ms: 0,
+    });
+    Family {
+        metric,
+        series: series.collect(),
+    }
 }
 
 fn families(registry: &Registry, now_ms: i64) -> Vec<Family<'_>> {

@@ -40,6 +40,7 @@ fn known_keys() -> Vec<(&'static str, BTreeSet<String>)> {
         ("[limits]", ""),
         ("[[log]]", "name = \"b\"\npath = \"/b\"\n"),
         ("[[output]]", graphite),
+        ("[marks]", ""),
     ];
     let keys = tables.map(|(header, inside)| {
         let unknown = format!("{header}\n\"zzzzzzzzzz zzzz\" = 1\n{inside}");
@@ -84,6 +85,7 @@ fn the_page_has_each_key_that_the_loader_knows_and_no_other() {
         "http",
         "limits",
         "log",
+        "marks",
         "output",
         "providers",
         "store",

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::answer::{SeriesAnswer, SeriesQuestion, StoreStatus};
-use super::{StoreError, place};
+use super::answer::{Mark, SeriesAnswer, SeriesQuestion, StoreStatus};
+use super::{StoreError, mark, place};
 use reach::{Reached, Reader};
 #[cfg(test)]
 pub(super) use series::clusters;
@@ -98,6 +98,16 @@ impl Snapshot {
         };
         status.bytes = super::bytes(&self.path);
         Ok(status)
+    }
+
+    /// At most `most` marks from `since_ms` on, newest first.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn marks(&self, since_ms: i64, most: usize) -> Result<Vec<Mark>, StoreError> {
+        self.answer("read marks", &|connection| {
+            Ok(mark::newest(connection, since_ms, most)?)
+        })
     }
 
     /// Asks within one transaction, again as long as what was read changed meanwhile.
