@@ -4,7 +4,7 @@
 The rules and the dashboard are read, their expressions taken, and every metric name and label in them is
 held against the papers: parsers/rules/*.toml for what is counted of log lines, the tables of
 docs/operating.md for the rest. With promtool at hand the expressions are parsed and the stories in
-beacontail.rules.test.yml are played; without it that is said and left out.
+*.test.yml are played; without it that is said and left out.
 """
 
 import itertools
@@ -29,6 +29,7 @@ PROMETHEUS = {"up": set(), "ALERTS": None}
 WORDS = set(
     "and or unless on ignoring by without group_left group_right offset bool sum min max avg count group "
     "topk bottomk quantile time vector absent rate increase delta deriv histogram_quantile "
+    "sort_desc sqrt clamp_min label_replace "
     "max_over_time min_over_time avg_over_time last_over_time quantile_over_time".split()
 )
 STRING = r'"(?:[^"\\]|\\.)*"'
@@ -101,7 +102,14 @@ def rules():
             deeper = " " * (len(one[1]) + 1)
             inside = itertools.takewhile(lambda inner: inner.startswith(deeper), lines[number + 1 :])
             found.append((name, "\n".join(inside)))
-    return found, records
+    return found + asked_by_annotations(), records
+
+
+def asked_by_annotations():
+    """(what, expression) that the rules' annotations ask, as templates do."""
+    text = RULES.read_text()
+    printed = re.findall(r"printf\s+`([^`]+)`[^`}|]*\|\s*query", text)
+    return [("an annotation", one.replace("%q", '"x"')) for one in printed + re.findall(r'query "([^"]+)"', text)]
 
 
 def panels():
@@ -126,7 +134,7 @@ def panels():
 
 
 def parsed_by_promtool(expressions):
-    """promtool's complaint about expressions of the dashboard, with Grafana's variables filled in."""
+    """promtool's complaint about expressions, with Grafana's variables filled in."""
     filled = []
     for _, expression in expressions:
         expression = re.sub(r"\$__(rate_interval|range|interval)", "5m", expression)
@@ -158,8 +166,8 @@ def main():
     if shutil.which("promtool"):
         for complaint in (
             promtool("check", "rules", str(RULES)),
-            promtool("test", "rules", "beacontail.rules.test.yml", cwd=RULES.parent),
-            parsed_by_promtool(shown),
+            promtool("test", "rules", *sorted(path.name for path in RULES.parent.glob("*.test.yml")), cwd=RULES.parent),
+            parsed_by_promtool(shown + asked_by_annotations()),
         ):
             mistakes += [complaint] if complaint else []
     else:
