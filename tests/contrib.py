@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What stands in contrib/ for Prometheus and Grafana names only what beacontail exposes.
+"""What stands in contrib/ for those who watch names only what beacontail exposes, and works with the real ones.
 
 The rules and the dashboard are read, their expressions taken, and every metric name and label in them is
 held against the papers: parsers/rules/*.toml for what is counted of log lines, the tables of
@@ -9,6 +9,7 @@ docs/operating.md for the rest. With promtool at hand the expressions are parsed
 
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+
+import alertmanager
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "contrib/prometheus/beacontail.rules.yml"
@@ -147,6 +150,18 @@ def parsed_by_promtool(expressions):
         return promtool("check", "rules", str(path))
 
 
+def without_a_runbook():
+    """Alerts that docs/alerts.md has no section for, or that do not name it."""
+    text, paper = RULES.read_text(), (ROOT / "docs/alerts.md").read_text()
+    found = []
+    for name in re.findall(r"- alert: (\S+)", text):
+        found += [] if f"runbook: alerts.md#{name.lower()}\n" in text else [f"{name}: no runbook"]
+        found += [] if re.search(rf"^#+ {name}$", paper, re.M) else [f"{name}: docs/alerts.md has no section of this name"]
+    for name in re.findall(r"^### ([A-Z]\w+)$", paper, re.M):
+        found += [] if f"- alert: {name}\n" in text else [f"docs/alerts.md: no alert has the name {name}"]
+    return found
+
+
 def promtool(*arguments, cwd=None):
     ran = subprocess.run(["promtool", *arguments], cwd=cwd, capture_output=True, text=True)
     return None if ran.returncode == 0 else ran.stdout + ran.stderr
@@ -172,6 +187,12 @@ def main():
             mistakes += [complaint] if complaint else []
     else:
         print("the alerts are not played: promtool is missing (Debian's package prometheus)")
+    mistakes += without_a_runbook()
+    for what, found in (("mails", alertmanager.mistakes()),):
+        mistakes += found or []
+        if found is None:
+            print(f"the {what} are not looked at: a program is missing")
+            mistakes += [f"{what}: not looked at, though this is CI"] if os.environ.get("CI") == "true" else []
     for mistake in mistakes:
         print(mistake, file=sys.stderr)
     print(f"{len(alerts)} rules and {len(shown)} expressions of the dashboard, {len(mistakes)} mistakes")
