@@ -89,6 +89,7 @@ def alert(name, severity, since, ends=None, **labels):
         "pops": "NYC 75 %, LHR 25 %",
         "countries": "US 80 %, \u202eCA 20 %",
         "origin": "0 requests in five minutes reached the origin, 500 are usual",
+        "mark": "deploy 1234, 2026-11-22 13:25:00 +0000 UTC",
         "check": "beacontail check --prometheus http://prometheus:9090 --metric cdn_failure_beacons_total --by provider",
         "grep": f'provider="{labels.get("provider")}"',
         "ticket": "browsers are served the error page that we keep at your edges.",
@@ -141,7 +142,7 @@ def story(port, box):
     ten_before = f"{since - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
     for part in (
         f"FailureBeaconSpike (critical), since {since:%Y-%m-%d %H:%M:%S} UTC", "POPs:        NYC 75 %, LHR 25 %", "US 80 %,  CA 20 %",
-        "The origin:  0 requests in five minutes", "    beacontail check --prometheus http://prometheus:9090 --metric",
+        "The origin:  0 requests in five minutes", "Newest mark: deploy 1234, 2026", "    beacontail check --prometheus http://prometheus:9090 --metric",
         f"    beacontail grep 'provider=\"fastly\"' --since {ten_before} /var/log/nginx/access.log",
         f"Since about {since:%Y-%m-%d %H:%M} UTC browsers are served", "/usr/share/doc/beacontail/alerts.md#failurebeaconspike",
         "http://prometheus:9090/graph",

@@ -19,6 +19,7 @@ import tomllib
 from pathlib import Path
 
 import alertmanager
+import graphs
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "contrib/prometheus/beacontail.rules.yml"
@@ -26,8 +27,8 @@ DASHBOARD = ROOT / "contrib/grafana/beacontail.json"
 
 # What a scrape adds, whatever is scraped.
 FROM_SCRAPE = {"job", "instance"}
-# What nobody has to declare: Prometheus' own series, and what our rules record.
-PROMETHEUS = {"up": set(), "ALERTS": None}
+# What stands in no table: Prometheus' own series, and the marks, which are there when somebody made one.
+PROMETHEUS = {"up": set(), "ALERTS": None, "beacontail_mark_timestamp_seconds": {"text"}}
 
 WORDS = set(
     "and or unless on ignoring by without group_left group_right offset bool sum min max avg count group "
@@ -188,7 +189,7 @@ def main():
     else:
         print("the alerts are not played: promtool is missing (Debian's package prometheus)")
     mistakes += without_a_runbook()
-    for what, found in (("mails", alertmanager.mistakes()),):
+    for what, found in (("mails", alertmanager.mistakes()), ("graphs of Graphite", graphs.mistakes())):
         mistakes += found or []
         if found is None:
             print(f"the {what} are not looked at: a program is missing")

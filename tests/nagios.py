@@ -27,7 +27,7 @@ PROGRAM = ROOT / "target/debug/beacontail"
 SHIPPED = ROOT / "contrib/nagios"
 SCRIPT = HERE / "components/nagios.sh"
 DEBIANS = ("/etc/nagios4/objects/commands.cfg", "/etc/nagios4/objects/contacts.cfg", "/etc/nagios4/objects/templates.cfg",
-           "/etc/nagios4/objects/timeperiods.cfg", "/etc/nagios-plugins/config/ping.cfg")
+           "/etc/nagios4/objects/timeperiods.cfg")
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 
 # The table of the Monitoring Plugins guidelines: a range, and whether a value raises the alarm.
@@ -221,6 +221,8 @@ def verified(folder):
         (place / "objects").mkdir(parents=True)
         for file in ("beacontail.cfg", "hosts.example.cfg"):
             (place / "objects" / file).write_text(edit((SHIPPED / file).read_text()))
+        # Debian has it in another package's folder.
+        (place / "objects/alive.cfg").write_text("define command {\n    command_name check-host-alive\n    command_line /bin/true\n}\n")
         user = "nagios" if os.geteuid() == 0 else os.environ.get("USER", "nobody")
         main = place / "nagios.cfg"
         main.write_text("".join(f"cfg_file={path}\n" for path in DEBIANS) + f"""cfg_dir={place}/objects
