@@ -322,6 +322,11 @@ fn parser_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn kit_paper_shows_what_the_program_does() {
+    check("docs/kit.md");
+}
+
+#[test]
 fn providers_paper_shows_what_the_program_does() {
     check("docs/providers.md");
 }
@@ -380,6 +385,7 @@ fn every_paper_of_the_folder_is_checked() {
             "authors.md",
             "configuration.md",
             "explain.md",
+            "kit.md",
             "operating.md",
             "parsers.md",
             "providers.md",

@@ -28,6 +28,7 @@ mod geo;
 mod hostile;
 mod incident;
 mod json_formats;
+mod kit;
 mod laws;
 mod oracles;
 mod outputs;
