@@ -23,18 +23,29 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::room::Guest;
-use super::routes::{Permit, Routes};
+use super::routes::Permit;
 use super::server::Limits;
 
+/// What requests are answered from.
+pub(super) trait Answers: Clone + Send + Sync + 'static {
+    /// Answers a request, whatever it is. The guest is told what the answer waits for.
+    fn answer(
+        self,
+        request: hyper::Request<Incoming>,
+        guest: Arc<Guest>,
+    ) -> impl Future<Output = Response> + Send;
+}
+
 /// Answers the requests of one client until it leaves, its time is over, or the server stops.
-pub(super) async fn serve<S>(
+pub(super) async fn serve<S, A>(
     stream: S,
     guest: Arc<Guest>,
     limits: Limits,
-    routes: Routes,
+    answers: A,
     mut stop: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Answers,
 {
     let watched = Watched {
         stream,
@@ -42,7 +53,7 @@ pub(super) async fn serve<S>(
     };
     let service = service_fn({
         let guest = Arc::clone(&guest);
-        move |request| answer(request, routes.clone(), Arc::clone(&guest))
+        move |request| answer(request, answers.clone(), Arc::clone(&guest))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -90,13 +101,13 @@ async fn overdue(guest: &Guest, limits: &Limits) {
     .await;
 }
 
-async fn answer(
+async fn answer<A: Answers>(
     request: hyper::Request<Incoming>,
-    routes: Routes,
+    answers: A,
     guest: Arc<Guest>,
 ) -> Result<Response<Answer>, std::convert::Infallible> {
     guest.asked();
-    let mut response = routes.answer(request).await;
+    let mut response = answers.answer(request, Arc::clone(&guest)).await;
     // Not in the body: hyper drops that once it holds the last bytes, before they are sent.
     guest.hold(response.extensions_mut().remove::<Permit>());
     Ok(response.map(|body| Answer { body, guest }))

@@ -1,4 +1,5 @@
-//! What the daemon shows over HTTP: `/metrics`, `/-/healthy`, `/-/ready` and `/api/v1/`, and nothing else.
+//! What the daemon shows over HTTP: `/metrics`, `/-/healthy`, `/-/ready` and `/api/v1/`, and nothing else;
+//! and, on a listener of its own, what the collector of reports takes in ([`Inbox`]).
 //!
 //! `exposition` turns totals into text and knows no socket; `server` holds the sockets and knows no
 //! metric; [`Pages`] is what stands between them. `web_config` brings TLS and passwords from a file
@@ -12,6 +13,7 @@ mod basic_auth;
 mod connection;
 pub mod exposition;
 mod health;
+mod inbox;
 pub mod negotiation;
 mod room;
 mod routes;
@@ -24,6 +26,7 @@ pub mod web_config;
 pub use api::{Parameters, Refusal};
 pub use basic_auth::UsersError;
 pub use exposition::{Exposition, clashes, render};
+pub use inbox::{Inbox, NotTaken, Sender};
 pub use routes::{NotReady, Pages};
 pub use server::{Limits, Server, ServerError};
 pub use web_config::{WebConfig, WebConfigError};

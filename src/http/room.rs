@@ -5,6 +5,7 @@
 //! who sends a head byte by byte. When everybody is being answered, the new one is turned away.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ struct Seated {
 /// One connection, as the room and the connection see it.
 #[derive(Debug)]
 pub(super) struct Guest {
+    /// The other end of the connection.
+    peer: IpAddr,
     state: Mutex<State>,
     /// For the text that is being sent.
     permit: Mutex<Option<Permit>>,
@@ -56,6 +59,8 @@ enum Phase {
     Head,
     /// Between two requests.
     Waiting,
+    /// A body is on its way.
+    Body,
     Answering,
 }
 
@@ -77,12 +82,12 @@ impl Room {
     }
 
     /// Takes a seat, somebody else's if need be; `None` when everybody is being answered.
-    pub(super) fn seat(self: &Arc<Room>) -> Option<Seat> {
+    pub(super) fn seat(self: &Arc<Room>, peer: IpAddr) -> Option<Seat> {
         let mut seated = locked(&self.seated);
         if seated.guests.len() >= self.limits.connections && !seated.send_away() {
             return None;
         }
-        let (number, guest) = (seated.next, Arc::new(Guest::new()));
+        let (number, guest) = (seated.next, Arc::new(Guest::new(peer)));
         seated.next += 1;
         seated.guests.insert(number, Arc::clone(&guest));
         drop(seated);
@@ -126,7 +131,7 @@ impl Drop for Seat {
 }
 
 impl Guest {
-    fn new() -> Guest {
+    fn new(peer: IpAddr) -> Guest {
         let now = Instant::now();
         let state = State {
             phase: Phase::Head,
@@ -136,10 +141,16 @@ impl Guest {
             finished: false,
         };
         Guest {
+            peer,
             state: Mutex::new(state),
             permit: Mutex::default(),
             leave: Notify::new(),
         }
+    }
+
+    /// The address of the other end.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     /// Since when nothing is being answered; `None` while something is.
@@ -163,6 +174,13 @@ impl Guest {
         state.phase = Phase::Answering;
         state.since = Instant::now();
         state.finished = false;
+    }
+
+    /// The body of what was asked is being read. It has a time of its own, and no right to the seat.
+    pub(super) fn receiving(&self) {
+        let mut state = locked(&self.state);
+        state.phase = Phase::Body;
+        state.since = Instant::now();
     }
 
     /// The answer was handed over to be sent.
@@ -205,6 +223,7 @@ impl Guest {
         let patience: Duration = match state.phase {
             Phase::Head => limits.head,
             Phase::Waiting => limits.idle,
+            Phase::Body => limits.body,
             Phase::Answering => limits.answer,
         };
         let end = state.since + patience;

@@ -24,6 +24,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::api::{self, Parameters, Refusal};
+use super::connection::Answers;
+use super::room::Guest;
 use super::{Exposition, WebConfig, negotiation};
 use crate::store::{AgentStatus, SeriesAnswer};
 
@@ -112,7 +114,7 @@ impl Routes {
     }
 
     /// Answers a request, whatever it is.
-    pub(super) async fn answer(self, request: hyper::Request<Incoming>) -> Response {
+    async fn answered(self, request: hyper::Request<Incoming>) -> Response {
         let mut response = match self.refusal(&request).await {
             Some(refusal) => refusal,
             None => self.page(request).await,
@@ -178,6 +180,12 @@ impl Routes {
                 .admit(credentials.as_ref().map(HeaderValue::as_bytes))
         };
         spawn_blocking(check).await.unwrap_or(false)
+    }
+}
+
+impl Answers for Routes {
+    async fn answer(self, request: hyper::Request<Incoming>, _guest: Arc<Guest>) -> Response {
+        self.answered(request).await
     }
 }
 

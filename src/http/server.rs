@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::connection;
+use super::connection::{self, Answers};
+use super::inbox::{Inbox, Posts};
 use super::room::{Room, Seat};
 use super::routes::{Pages, Routes};
 use super::tls;
@@ -25,6 +26,8 @@ use super::web_config::WebConfig;
 pub struct Limits {
     /// Until a head is complete, and until a TLS handshake is done.
     pub head: Duration,
+    /// For the whole body of what is posted, where bodies are taken.
+    pub body: Duration,
     /// Between an answer and the next request.
     pub idle: Duration,
     /// Without a byte taken by the client while there are some to send.
@@ -47,6 +50,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             head: Duration::from_secs(5),
+            body: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             write: Duration::from_secs(10),
             answer: Duration::from_secs(60),
@@ -121,11 +125,35 @@ impl Server {
         self,
         pages: Arc<dyn Pages>,
         web: Option<WebConfig>,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
     ) -> Result<(), ServerError> {
         let web = web.map(Arc::new);
+        let routes = Routes::new(pages, web.clone(), self.limits.pages);
+        self.answer(routes, web, stop).await
+    }
+
+    /// As [`Server::serve`], for who posts.
+    ///
+    /// # Errors
+    /// [`ServerError::Register`], at once.
+    pub async fn receive(
+        self,
+        inbox: Arc<dyn Inbox>,
+        web: Option<WebConfig>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(), ServerError> {
+        let web = web.map(Arc::new);
+        self.answer(Posts::new(inbox), web, stop).await
+    }
+
+    async fn answer<A: Answers>(
+        self,
+        answers: A,
+        web: Option<Arc<WebConfig>>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), ServerError> {
         let served = Served {
-            routes: Routes::new(pages, web.clone(), self.limits.pages),
+            answers,
             web,
             room: Room::new(self.limits.clone()),
             stop: stop.clone(),
@@ -151,15 +179,15 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// What all listeners share.
 #[derive(Clone)]
-struct Served {
-    routes: Routes,
+struct Served<A> {
+    answers: A,
     web: Option<Arc<WebConfig>>,
     room: Arc<Room>,
     stop: watch::Receiver<bool>,
 }
 
 /// Accepts until the stop. Connections live in `guests` and end with it at the latest.
-async fn accept(listener: tokio::net::TcpListener, served: Served) {
+async fn accept<A: Answers>(listener: tokio::net::TcpListener, served: Served<A>) {
     let mut guests = JoinSet::new();
     let mut stop = served.stop.clone();
     let mut failing = false;
@@ -171,11 +199,11 @@ async fn accept(listener: tokio::net::TcpListener, served: Served) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 if std::mem::take(&mut failing) {
                     tracing::info!("HTTP connections are accepted again");
                 }
-                if let Some(seat) = served.room.seat() {
+                if let Some(seat) = served.room.seat(peer.ip()) {
                     guests.spawn(welcome(stream, seat, served.clone()));
                 }
             }
@@ -205,7 +233,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 /// One client, through its handshake when the file asks for one. The seat is free afterwards.
-async fn welcome(stream: TcpStream, seat: Seat, served: Served) {
+async fn welcome<A: Answers>(stream: TcpStream, seat: Seat, served: Served<A>) {
     let limits = served.room.limits().clone();
     let guest = Arc::clone(&seat.guest);
     let accepted = tokio::select! {
@@ -214,10 +242,10 @@ async fn welcome(stream: TcpStream, seat: Seat, served: Served) {
     };
     match accepted {
         Ok(Ok(tls::Stream::Plain(stream))) => {
-            connection::serve(stream, guest, limits, served.routes, served.stop).await;
+            connection::serve(stream, guest, limits, served.answers, served.stop).await;
         }
         Ok(Ok(tls::Stream::Encrypted(stream))) => {
-            connection::serve(*stream, guest, limits, served.routes, served.stop).await;
+            connection::serve(*stream, guest, limits, served.answers, served.stop).await;
         }
         // Too slow, or no TLS.
         Ok(Err(_)) | Err(_) => {}
