@@ -38,7 +38,7 @@ use crate::diagnostic::{Diagnostic, Place};
 
 pub use environment::Environment;
 pub use text::Text;
-pub use values::HostPort;
+pub use values::{HostPort, bytes};
 
 /// Everything that `beacontail run` was told.
 #[derive(Clone, Debug)]

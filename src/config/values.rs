@@ -106,8 +106,8 @@ pub(super) fn shown_duration(duration: Duration) -> String {
     text
 }
 
-/// A number of bytes, with or without a unit.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+/// A number of bytes, with or without a unit: `1048576`, `64KiB`. `None` for any other text.
+pub fn bytes(text: &str) -> Option<u64> {
     if let Ok(number) = text.parse() {
         return text
             .bytes()

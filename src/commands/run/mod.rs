@@ -6,10 +6,10 @@
 mod agent;
 mod asked;
 mod check;
-mod clock;
+pub(super) mod clock;
 mod daemon;
 mod health;
-mod journal;
+pub(super) mod journal;
 mod log;
 mod minutes;
 mod once;
