@@ -47,10 +47,21 @@ holds 'TimeoutStopSec=15'
 holds 'User=beacontail'
 holds 'StateDirectory=beacontail'
 
+# The collector's unit, by the same measures.
+reports=$folder/beacontail-reports.service
+sed 's|^ExecStart=/usr/bin/beacontail |ExecStart=/bin/true |; /^Documentation=/d' systemd/beacontail-reports.service >"$reports"
+cmp -s "$reports" systemd/beacontail-reports.service && fail "the collector's unit has no ExecStart=/usr/bin/beacontail"
+said=$(complaints "$reports")
+[[ -z $said ]] || fail "verify: $said"
+exposed "$reports" && { cat "$folder/security" >&2; fail "the collector is more exposed than 2.0"; }
+sed -n 's/.*Overall exposure level for [^:]*: \([0-9.]*\).*/the collector verifies; its exposure is \1/p' "$folder/security"
+exposed "$unit" && fail "more exposed than 2.0"
+
 root=$folder/root
 mkdir -p "$root/etc"
 systemd-sysusers --root="$root" "$PWD/systemd/beacontail.sysusers" 2>/dev/null || fail "sysusers refuses its file"
 grep -q '^beacontail:.*:/usr/sbin/nologin$' "$root/etc/passwd" || fail "no account beacontail"
+grep -q '^beacontail-reports:.*:/usr/sbin/nologin$' "$root/etc/passwd" || fail "no account beacontail-reports"
 grep -q '^adm:.*beacontail' "$root/etc/group" || fail "beacontail is not in adm"
 systemd-tmpfiles --root="$root" --create "$PWD/systemd/beacontail.tmpfiles" || fail "tmpfiles refuses its file"
 made=$(stat -c %a "$root/var/lib/beacontail")

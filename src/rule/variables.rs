@@ -354,11 +354,12 @@ fn is_known_elsewhere(name: &str) -> bool {
         "env_",
         "note_",
     ];
-    const NAMES: [&str; 40] = [
+    const NAMES: [&str; 41] = [
         "cdn",
         "cache_status",
         "edge_country",
         "edge_pop",
+        "error_type",
         "internal",
         "is_edge",
         "parent_ray_id",

@@ -34,6 +34,7 @@ mod real_prometheus;
 mod real_servers;
 mod reload;
 mod replay_equals_run;
+mod reports;
 mod rotate;
 mod rotation;
 mod scene;

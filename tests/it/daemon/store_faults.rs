@@ -145,7 +145,7 @@ fn a_state_folder_that_everybody_may_write_is_refused() {
 }
 
 /// A file system of its own under the state folder, unmounted at the end.
-struct Mounted(std::path::PathBuf);
+pub(super) struct Mounted(std::path::PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
@@ -154,7 +154,7 @@ impl Drop for Mounted {
 }
 
 /// Mounts at `at`, or says that it is not possible here.
-fn mount(args: &[&str], at: &Path) -> Option<Mounted> {
+pub(super) fn mount(args: &[&str], at: &Path) -> Option<Mounted> {
     if !(is_root() && has("mount")) {
         return None;
     }
