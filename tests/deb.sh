@@ -25,6 +25,7 @@ wants=etc/systemd/system/multi-user.target.wants/beacontail.service
 
 dpkg_there --install "$work/beacontail.deb"
 for path in usr/bin/beacontail usr/lib/systemd/system/beacontail.service usr/lib/sysusers.d/beacontail.conf \
+    usr/lib/systemd/system/beacontail-reports.service usr/share/doc/beacontail/reports.md \
     usr/lib/tmpfiles.d/beacontail.conf etc/beacontail/beacontail.toml usr/share/doc/beacontail/copyright \
     usr/share/doc/beacontail/operating.md usr/share/doc/beacontail/examples/logrotate/nginx \
     usr/share/doc/beacontail/examples/prometheus/beacontail.rules.yml \

@@ -283,6 +283,29 @@ def story(folder, processes, pair):
         print("counted:", line)
 
 
+def direct(folder, processes, pair):
+    """The collector with a certificate of its own, without a server in front."""
+    authority, certificate, key = pair
+    folder.mkdir()
+    port, log = free_port(), folder / "nel.log"
+    (folder / "web.yml").write_text(f"tls_server_config:\n  cert_file: {certificate}\n  key_file: {key}\n")
+    processes.start("collector-tls", PROGRAM, "reports", "--log", log, "--listen", f"127.0.0.1:{port}", "--web-config", folder / "web.yml",
+                    "--trusted-proxies", "")
+    eventually("the collector listens", lambda: listens(port))
+    report = {"type": "network-error", "url": f"https://{SITE}/", "body": {"type": "dns.failed", "phase": "dns"}}
+    context = ssl.create_default_context(cafile=authority)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
+    connection.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname=COLLECTOR)
+    # Nobody is believed here, whatever is written into the header.
+    said = {"Content-Type": "application/reports+json", "X-Forwarded-For": "198.51.100.1"}
+    connection.request("POST", "/", json.dumps([report]), said)
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.read().startswith(b"1 taken"), answer.status
+    [line] = lines(log)
+    assert line["type"] == "dns.failed" and "http_x_forwarded_for" not in line, line
+    print("the collector speaks TLS itself")
+
+
 def main():
     for program in ("nginx", "openssl"):
         if not shutil.which(program):
@@ -294,6 +317,7 @@ def main():
         try:
             pair = certificates(folder)
             snippets(folder, processes, pair)
+            direct(folder / "direct", processes, pair)
             if shutil.which("chromium") and shutil.which("certutil"):
                 story_folder = folder / "story"
                 story_folder.mkdir()

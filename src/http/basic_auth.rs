@@ -83,9 +83,14 @@ impl Users {
         })
     }
 
+    /// True when everybody may enter.
+    pub(super) fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
     /// True when the value of `Authorization` is that of a user. May take a while.
     pub(super) fn admit(&self, authorization: Option<&[u8]>) -> bool {
-        if self.hashes.is_empty() {
+        if self.is_empty() {
             return true;
         }
         let Some(plain) = authorization.and_then(credentials) else {

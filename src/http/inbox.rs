@@ -103,7 +103,9 @@ impl Posts {
     ) -> Result<Response, Response> {
         let limit = self.inbox.body_bytes();
         let (head, body) = request.into_parts();
-        is_acceptable(&head.headers, limit)?;
+        if let Some(refusal) = refusal(&head.headers, limit) {
+            return Err(refusal);
+        }
         let sender = sender(&head, guest);
         let (inbox, asking) = (Arc::clone(&self.inbox), sender.clone());
         blocking(move || inbox.admit(&asking)).await?;
@@ -168,8 +170,8 @@ impl Answers for Posts {
     }
 }
 
-/// Refuses, by its head alone, what cannot be read.
-fn is_acceptable(headers: &HeaderMap, limit: usize) -> Result<(), Response> {
+/// The refusal, by its head alone, of what cannot be read.
+fn refusal(headers: &HeaderMap, limit: usize) -> Option<Response> {
     let media = headers.get(header::CONTENT_TYPE);
     let media = media.and_then(|value| value.to_str().ok()).unwrap_or("");
     let media = media.split(';').next().unwrap_or("").trim();
@@ -184,16 +186,15 @@ fn is_acceptable(headers: &HeaderMap, limit: usize) -> Result<(), Response> {
         ];
         let text = "a body is application/reports+json, application/report or application/json, \
                     and not compressed\n";
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, about, text).into_response());
+        return Some((StatusCode::UNSUPPORTED_MEDIA_TYPE, about, text).into_response());
     }
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     // Chunks have no length in the head; they are counted as they come.
     let length = length.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-    match length.is_some_and(|length| length > limit) {
-        true => Err(refused(&TOO_LARGE)),
-        false => Ok(()),
-    }
+    length
+        .is_some_and(|length| length > limit)
+        .then(|| refused(&TOO_LARGE))
 }
 
 const TOO_LARGE: NotTaken = NotTaken::TooMuch("the body is larger than is taken");

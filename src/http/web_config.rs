@@ -142,6 +142,11 @@ impl WebConfig {
         })
     }
 
+    /// Whether the file has users, and so asks for passwords.
+    pub fn asks_for_passwords(&self) -> bool {
+        !self.current().users.is_empty()
+    }
+
     /// What the file says; what it said before while it cannot be used. Reads files.
     pub(super) fn current(&self) -> Arc<Current> {
         let State { current, seen } = self.state().clone();

@@ -188,10 +188,9 @@ fn opened(path: &Path) -> Result<(File, u64, bool), BookError> {
     if !found.is_file() {
         return Err(BookError::NoFile);
     }
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => return Err(BookError::Held),
-        // A file system without locks.
-        Ok(()) | Err(_) => {}
+    // Other errors are those of a file system without locks.
+    if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        return Err(BookError::Held);
     }
     let mut last = [b'\n'];
     if let Some(at) = found.len().checked_sub(1) {

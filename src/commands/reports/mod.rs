@@ -42,6 +42,9 @@ pub(super) fn run(args: &ReportsArgs) -> Result<Done, Failure> {
     let options = Options::new(args)?;
     let web = options.web_config.as_deref().map(WebConfig::open);
     let web = web.transpose().map_err(|error| refused(&error, None))?;
+    if web.as_ref().is_some_and(WebConfig::asks_for_passwords) {
+        return Err(with_users());
+    }
     let book = Book::open(&options.log, options.log_bytes, options.keep);
     let book = book.map_err(|error| no_book(&options.log, &error))?;
     let server = Server::bind(&options.listen).map_err(|error| refused(&error, None))?;
@@ -114,6 +117,18 @@ fn refused(error: &dyn std::error::Error, help: Option<String>) -> Failure {
         code: 2,
         message: journal::chain(error),
         help,
+    }
+}
+
+fn with_users() -> Failure {
+    Failure::Refused {
+        code: 2,
+        message: "the file of --web-config asks for passwords, and no browser sends one".to_owned(),
+        help: Some(
+            "take `basic_auth_users` out of it; --allow-origin-host and --max-rate are what \
+                    holds strangers back here"
+                .to_owned(),
+        ),
     }
 }
 
