@@ -362,6 +362,11 @@ fn operating_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn reports_paper_shows_what_the_program_does() {
+    check("docs/reports.md");
+}
+
+#[test]
 fn papers_of_formats_show_what_the_program_does() {
     let entries = fs::read_dir(root().join("docs/formats")).expect("docs/formats/ can be read");
     let names = entries.map(|entry| entry.expect("docs/formats/ can be read").file_name());
@@ -390,6 +395,7 @@ fn every_paper_of_the_folder_is_checked() {
             "parsers.md",
             "providers.md",
             "replay.md",
+            "reports.md",
             "rules.md"
         ]
     );
