@@ -7,6 +7,6 @@ use clap::Args;
 /// `generate`
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// Folder to write to; made if it is not there
+    /// Folder to write `man/` and `completions/` to; made if it is not there
     pub out: PathBuf,
 }
