@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::commands::run::clock::{Clock, SystemClock};
 use crate::geo::client;
-use crate::http::{Inbox, Refusal, Sender};
+use crate::http::{Inbox, NotTaken, Sender};
 
 use super::book::{Book, Written};
 use super::hosts::host_of;
@@ -114,7 +114,7 @@ impl<C: Clock> Collector<C> {
         }
     }
 
-    fn write(&self, state: &mut State, lines: &[String]) -> Result<(), Refusal> {
+    fn write(&self, state: &mut State, lines: &[String]) -> Result<(), NotTaken> {
         let log = self.shown_log();
         match state.book.append(lines) {
             Ok(written) => {
@@ -132,7 +132,7 @@ impl<C: Clock> Collector<C> {
                         "{log}: cannot be written, reports are refused until it can: {error}"
                     );
                 }
-                Err(Refusal::Unavailable(LATER))
+                Err(NotTaken::Unavailable(LATER))
             }
         }
     }
@@ -167,12 +167,12 @@ impl<C: Clock + Send + Sync + 'static> Inbox for Collector<C> {
         hosts.is_empty() || host_of(origin).is_some_and(|(host, _)| hosts.take(&host))
     }
 
-    fn admit(&self, sender: &Sender) -> Result<(), Refusal> {
+    fn admit(&self, sender: &Sender) -> Result<(), NotTaken> {
         let now = self.clock.monotonic();
         let mut state = self.state();
         if let Err(wait) = state.rates.ask(self.client(sender), now) {
             say(state.tally.add(Reason::TooOften, 1, now));
-            return Err(Refusal::TooOften(wait));
+            return Err(NotTaken::TooOften(wait));
         }
         if sender
             .origin
@@ -180,12 +180,12 @@ impl<C: Clock + Send + Sync + 'static> Inbox for Collector<C> {
             .is_some_and(|origin| !self.knows(origin))
         {
             say(state.tally.add(Reason::Foreign, 1, now));
-            return Err(Refusal::Foreign);
+            return Err(NotTaken::Foreign);
         }
         Ok(())
     }
 
-    fn take(&self, sender: &Sender, body: &[u8]) -> Result<String, Refusal> {
+    fn take(&self, sender: &Sender, body: &[u8]) -> Result<String, NotTaken> {
         let mut state = self.state();
         let arrival = Arrival {
             at_ms: self.clock.wall_ms(),

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::http::Refusal;
+use crate::http::NotTaken;
 
 use super::hosts::{Hosts, host_of};
 
@@ -93,17 +93,17 @@ impl Read {
 ///
 /// # Errors
 /// One that is no JSON, or has more reports than are taken.
-pub(super) fn read(body: &[u8], arrival: Arrival<'_>, wanted: Wanted<'_>) -> Result<Read, Refusal> {
+pub(super) fn read(body: &[u8], arrival: Arrival<'_>, wanted: Wanted<'_>) -> Result<Read, NotTaken> {
     // Nesting is limited by the library, at 128.
     let document: Value = serde_json::from_slice(body)
-        .map_err(|_| Refusal::Wrong("the body is no JSON, or nested too deeply"))?;
+        .map_err(|_| NotTaken::Wrong("the body is no JSON, or nested too deeply"))?;
     let reports = match &document {
         Value::Array(reports) => reports.as_slice(),
         one @ Value::Object(_) => std::slice::from_ref(one),
-        _ => return Err(Refusal::Wrong("neither a report nor a list of reports")),
+        _ => return Err(NotTaken::Wrong("neither a report nor a list of reports")),
     };
     if reports.len() > REPORTS {
-        return Err(Refusal::TooMuch("a body has at most 100 reports"));
+        return Err(NotTaken::TooMuch("a body has at most 100 reports"));
     }
     let mut read = Read::default();
     for report in reports {
