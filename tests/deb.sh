@@ -29,7 +29,9 @@ for path in usr/bin/beacontail usr/lib/systemd/system/beacontail.service usr/lib
     usr/lib/tmpfiles.d/beacontail.conf etc/beacontail/beacontail.toml usr/share/doc/beacontail/copyright \
     usr/share/doc/beacontail/operating.md usr/share/doc/beacontail/examples/logrotate/nginx \
     usr/share/doc/beacontail/examples/prometheus/beacontail.rules.yml \
-    usr/share/doc/beacontail/examples/grafana/beacontail.json "$wants"; do
+    usr/share/doc/beacontail/examples/grafana/beacontail.json usr/share/man/man1/beacontail.1.gz \
+    usr/share/man/man1/beacontail-parsers-new.1.gz usr/share/bash-completion/completions/beacontail \
+    usr/share/zsh/vendor-completions/_beacontail usr/share/fish/vendor_completions.d/beacontail.fish "$wants"; do
     there "$path" "after the installation"
 done
 "$root/usr/bin/beacontail" --version >/dev/null || fail "the installed program does not run"
@@ -52,6 +54,7 @@ there var/lib/beacontail/store.db "after an upgrade"
 dpkg_there --remove beacontail
 gone usr/bin/beacontail "after the removal"
 gone usr/lib/systemd/system/beacontail.service "after the removal"
+gone usr/share/man/man1/beacontail.1.gz "after the removal"
 there etc/beacontail/beacontail.toml "after the removal"
 [[ $(cat "$root/var/lib/beacontail/store.db") == counts ]] || fail "the removal took the store"
 

@@ -23,6 +23,9 @@ make_package() {
     fi
     program=$(ls -t "$target/release/beacontail" "$target/debug/beacontail" 2>/dev/null | head -n 1) || true
     [[ -n $program ]] || skip "no program is built yet (cargo build)"
+    # Manual pages and completions are what this very program says of itself.
+    rm -rf target/generated
+    "$program" generate target/generated >"$1/made" || { cat "$1/made" >&2; fail "no manual pages came out"; }
     # cargo-deb packs release builds only, so it gets a target folder in which ours is one.
     mkdir -p "$1/target/release"
     cp "$program" "$1/target/release/beacontail"

@@ -357,6 +357,11 @@ fn configuration_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn init_paper_shows_what_the_program_does() {
+    check("docs/init.md");
+}
+
+#[test]
 fn operating_paper_shows_what_the_program_does() {
     check("docs/operating.md");
 }
@@ -390,6 +395,7 @@ fn every_paper_of_the_folder_is_checked() {
             "authors.md",
             "configuration.md",
             "explain.md",
+            "init.md",
             "kit.md",
             "operating.md",
             "parsers.md",

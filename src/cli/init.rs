@@ -10,9 +10,9 @@ pub struct InitArgs {
     /// Folder that stands for `/`, to look at the files of another host; nothing outside it is read
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
-    /// Write the configuration here, and its parser files to `parsers` beside it; as root
-    /// /etc/beacontail/beacontail.toml when not given, else beacontail.toml in the current folder
-    #[arg(short, long, value_name = "FILE", conflicts_with = "print")]
+    /// Write the configuration here, and its parser files to `parsers` beside it; when not given,
+    /// /etc/beacontail/beacontail.toml as root for this host, else beacontail.toml in the current folder
+    #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the configuration and write nothing
     #[arg(long)]

@@ -27,6 +27,7 @@ mod generated;
 mod geo;
 mod hostile;
 mod incident;
+mod init;
 mod json_formats;
 mod kit;
 mod laws;

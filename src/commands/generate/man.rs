@@ -43,13 +43,15 @@ fn name(command: &clap::Command) -> &str {
 
 fn page(command: &clap::Command) -> Page {
     let name = name(command);
-    let man = Man::new(command.clone())
-        .title(name.to_uppercase())
-        .source(concat!("beacontail ", env!("CARGO_PKG_VERSION")))
-        .manual("User Commands");
-    let mut text = Vec::new();
+    let man = Man::new(command.clone());
+    // By hand: an empty date has to be there for what is behind it to be in its place.
+    let title = format!(
+        ".TH {} 1 \"\" \"beacontail {}\" \"User Commands\"\n",
+        name.to_uppercase(),
+        env!("CARGO_PKG_VERSION")
+    );
+    let mut text = title.into_bytes();
     let parts = [
-        Man::render_title,
         Man::render_name_section,
         Man::render_synopsis_section,
         Man::render_description_section,

@@ -83,6 +83,7 @@ struct Asked {
 /// A block that is open.
 struct Block {
     name: String,
+    spot: Spot,
     /// It has an `access_log` of its own.
     logs: bool,
 }
@@ -149,16 +150,20 @@ impl Reading<'_> {
     }
 
     fn open(&mut self, name: String, spot: Spot) {
-        if name == "server" && self.is_http() && self.unlogged.is_none() {
-            self.unlogged = Some(spot);
-        }
         if self.blocks.len() < MOST_BLOCKS {
-            self.blocks.push(Block { name, logs: false });
+            let logs = false;
+            self.blocks.push(Block { name, spot, logs });
         }
     }
 
     fn close(&mut self) {
-        self.blocks.pop();
+        let is_http = self.is_http();
+        let Some(block) = self.blocks.pop() else {
+            return;
+        };
+        if block.name == "server" && is_http && !block.logs && self.unlogged.is_none() {
+            self.unlogged = Some(block.spot);
+        }
     }
 
     /// True outside any block that has logs of another kind: `stream`, `mail`. A file that is read alone

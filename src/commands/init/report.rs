@@ -157,6 +157,9 @@ fn left_out(out: &mut String, plan: &Plan, server: Server) {
         if !left.repair.is_empty() {
             row(out, "repair", &left.repair);
         }
+        for remark in &log.remarks {
+            row(out, "note", remark);
+        }
     }
 }
 
@@ -175,25 +178,33 @@ fn changes(out: &mut String, plan: &Plan) {
             writeln!(out, "\nand more like these").ok();
             return;
         }
-        writeln!(
-            out,
-            "\nTo log {}: change {} in place of\n",
-            facts.missing().join(", "),
-            change.spot
-        )
-        .ok();
-        change.old.iter().for_each(|line| paste(out, line));
-        writeln!(out, "\n  by\n").ok();
-        change.new.iter().for_each(|line| paste(out, line));
-        writeln!(out, "\n  then: {}; beacontail init --force", change.then).ok();
+        shown_change(out, &change, facts);
         seen.push(change);
     }
 }
 
-/// A line of a configuration to be copied: a tab is shown as blanks, not as a letter.
+fn shown_change(out: &mut String, change: &Change, facts: Facts) {
+    let missing = facts.missing().join(", ");
+    let first = if change.old.is_empty() {
+        "Add"
+    } else {
+        "In place of"
+    };
+    writeln!(out, "\n{} logs no {missing}. {first}\n", change.spot).ok();
+    if !change.old.is_empty() {
+        change.old.iter().for_each(|line| paste(out, line));
+        writeln!(out, "\n  write\n").ok();
+    }
+    change.new.iter().for_each(|line| paste(out, line));
+    writeln!(out, "\n  then: {}; beacontail init --force", change.then).ok();
+}
+
+/// A line of a configuration to be copied. A tab at its beginning is shown as blanks; one further on may be part of a
+/// format, and `\t` means the same to the servers.
 fn paste(out: &mut String, line: &str) {
-    let line = line.replace('\t', "    ");
-    writeln!(out, "    {}", shown(&line)).ok();
+    let text = line.trim_start_matches('\t');
+    let indent = "    ".repeat(line.len() - text.len());
+    writeln!(out, "    {indent}{}", shown(text)).ok();
 }
 
 fn remarks(out: &mut String, plan: &Plan) {

@@ -130,6 +130,9 @@ fn left_out(out: &mut String, plan: &Plan) {
         if !left.repair.is_empty() {
             writeln!(out, "#   {}", shown(&left.repair)).ok();
         }
+        for remark in &log.remarks {
+            writeln!(out, "#   {}", shown(remark)).ok();
+        }
     }
 }
 
@@ -155,17 +158,18 @@ fn errors(out: &mut String, plan: &Plan) {
     if !offered.is_empty() {
         out.push_str("\n# Errors of the servers by level, upstream and virtual host: take the `#` away to count them.\n");
     }
-    for (number, (log, parser)) in offered.into_iter().enumerate() {
-        let behind = if number == 0 {
-            String::new()
-        } else {
-            format!("-{}", number + 1)
+    let mut named: Vec<&str> = Vec::new();
+    for (log, parser) in offered {
+        named.push(parser);
+        let behind = match named.iter().filter(|other| **other == parser).count() {
+            1 => String::new(),
+            number => format!("-{number}"),
         };
-        writeln!(out, "# {}", log.spot).ok();
+        let path = string(&log.path);
+        writeln!(out, "#\n# {}", log.spot).ok();
         writeln!(
             out,
-            "# [[log]]\n# name = \"{parser}{behind}\"\n# path = {}\n# parser = \"{parser}\"\n#",
-            string(&log.path)
+            "# [[log]]\n# name = \"{parser}{behind}\"\n# path = {path}\n# parser = \"{parser}\""
         )
         .ok();
     }
