@@ -9,6 +9,8 @@ mod choose;
 mod found;
 mod haproxy;
 mod nginx;
+mod nginx_words;
+mod pipes;
 mod plan;
 mod repair;
 mod report;
