@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     AgentConfig, Config, GeoConfig, GraphiteConfig, HttpConfig, LimitsConfig, LogConfig, LogInput,
-    MarksConfig, OutputConfig, OutputKind, StoreConfig, Text,
+    MarksConfig, OutputConfig, OutputKind, StatusConfig, StoreConfig, Text,
 };
 use crate::definition::At;
 
@@ -34,6 +34,7 @@ impl Config {
             agent,
             store,
             http,
+            status,
             geoip,
             providers,
             limits,
@@ -56,6 +57,8 @@ impl Config {
         let HttpConfig { listen, web_config } = http;
         let web_config = web_config.as_ref().map(|path| &path.value);
         lines.put("http", (values(listen), web_config));
+        let StatusConfig { listen, hosts } = status;
+        lines.put("status", (values(listen), values(hosts)));
         let GeoConfig {
             databases,
             trusted_proxies,

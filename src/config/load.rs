@@ -15,7 +15,8 @@ use toml::de::DeTable;
 use super::reading::Reading;
 use super::values::{is_network, shown_duration, socket_address};
 use super::{
-    AgentConfig, Config, Environment, GeoConfig, HttpConfig, LimitsConfig, ProxyEntry, StoreConfig,
+    AgentConfig, Config, Environment, GeoConfig, HttpConfig, LimitsConfig, ProxyEntry,
+    StatusConfig, StoreConfig,
 };
 use super::{logs, marks, outputs};
 use crate::definition::At;
@@ -24,6 +25,8 @@ use crate::diagnostic::{Diagnostic, Place, SourceText};
 
 /// Where HTTP listens when nothing is said.
 const LISTEN: &str = "127.0.0.1:9577";
+/// Where the status page is when nothing is said.
+const STATUS: &str = "127.0.0.1:9578";
 /// The store of a service.
 pub(super) const STORE: &str = "/var/lib/beacontail/store.db";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -67,6 +70,7 @@ impl Config {
             path: None,
             parsers: reading.paths(&mut root, "parsers"),
             http: http(&mut root, &mut reading),
+            status: status(&mut root, &mut reading),
             geoip: geoip(&mut root, &mut reading),
             providers: reading.path_pairs(&mut root, "providers"),
             limits: limits(&mut root, &mut reading),
@@ -80,7 +84,7 @@ impl Config {
         };
         root.finish(&mut reading.reader);
         check_lateness(&config, &places, &mut reading);
-        warn_of_open_doors(&config.http, &mut reading);
+        warn_of_open_doors(&config, &mut reading);
         let warnings = reading.warnings;
         let mut config = reading.reader.finish(Some(config))?;
         config.warnings = warnings;
@@ -242,15 +246,53 @@ fn http(root: &mut Table<'_>, reading: &mut Reading<'_>) -> HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> HttpConfig {
-        let address = socket_address(LISTEN).expect("the constant is an address");
         HttpConfig {
-            listen: vec![At {
-                value: address,
-                place: built_in("http.listen", LISTEN),
-            }],
+            listen: vec![built_in_address("http.listen", LISTEN)],
             web_config: None,
         }
     }
+}
+
+fn built_in_address(key: &str, text: &str) -> At<SocketAddr> {
+    At {
+        value: socket_address(text).expect("the constant is an address"),
+        place: built_in(key, text),
+    }
+}
+
+fn status(root: &mut Table<'_>, reading: &mut Reading<'_>) -> StatusConfig {
+    let mut table = reading.table(root, "status");
+    let listen = match table.take("listen") {
+        Some(item) => addresses(&item, reading),
+        None => StatusConfig::default().listen,
+    };
+    let names = reading.texts(&mut table, "hosts");
+    let names = names.into_iter().filter_map(|text| {
+        let name = reading.value(text, "a host name without a port", host_name)?;
+        Some(name)
+    });
+    let status = StatusConfig {
+        listen,
+        hosts: names.collect(),
+    };
+    table.finish(&mut reading.reader);
+    status
+}
+
+impl Default for StatusConfig {
+    fn default() -> StatusConfig {
+        StatusConfig {
+            listen: vec![built_in_address("status.listen", STATUS)],
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// A name as browsers send it.
+fn host_name(text: &str) -> Option<String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let name = text.trim_end_matches('.');
+    (!name.is_empty() && name.bytes().all(legal)).then(|| name.to_ascii_lowercase())
 }
 
 /// Addresses to listen on; the empty text alone stands for none.
@@ -374,18 +416,22 @@ fn compare(
 }
 
 /// Metrics tell a lot about visitors.
-fn warn_of_open_doors(http: &HttpConfig, reading: &mut Reading<'_>) {
-    if http.web_config.is_some() {
+fn warn_of_open_doors(config: &Config, reading: &mut Reading<'_>) {
+    if config.http.web_config.is_some() {
         return;
     }
-    for address in &http.listen {
-        if !address.value.ip().to_canonical().is_loopback() {
-            let warning = address.place.error(
-                "everyone in the network can read `http.listen`",
-                "not this host alone",
-            );
-            let help = "`http.web_config` names a file with passwords or certificates";
-            reading.warnings.push(warning.warning().help(help));
+    let doors = [
+        ("http.listen", &config.http.listen),
+        ("status.listen", &config.status.listen),
+    ];
+    for (key, addresses) in doors {
+        for address in addresses {
+            if !address.value.ip().to_canonical().is_loopback() {
+                let message = format!("everyone in the network can read `{key}`");
+                let warning = address.place.error(message, "not this host alone");
+                let help = "`http.web_config` names a file with passwords or certificates";
+                reading.warnings.push(warning.warning().help(help));
+            }
         }
     }
 }

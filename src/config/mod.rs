@@ -53,6 +53,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// `[http]`
     pub http: HttpConfig,
+    /// `[status]`
+    pub status: StatusConfig,
     /// `[geoip]`
     pub geoip: GeoConfig,
     /// `[providers]`: ranges that tell a provider by its addresses; may be empty.
@@ -116,6 +118,15 @@ pub struct HttpConfig {
     pub listen: Vec<At<SocketAddr>>,
     /// Prometheus' web-config file with TLS and passwords, absolute.
     pub web_config: Option<At<PathBuf>>,
+}
+
+/// `[status]`: the page for people.
+#[derive(Clone, Debug)]
+pub struct StatusConfig {
+    /// Addresses to listen on; empty: no page. One that is also in `http.listen` serves both.
+    pub listen: Vec<At<SocketAddr>>,
+    /// Names by which the page may be asked for, beside addresses and `localhost`; lower case.
+    pub hosts: Vec<At<String>>,
 }
 
 /// `[geoip]`: where an address is.

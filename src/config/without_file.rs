@@ -10,7 +10,7 @@ use super::load::{STORE, built_in};
 use super::values::name_from;
 use super::{
     AgentConfig, Config, Environment, GeoConfig, HttpConfig, LimitsConfig, LogConfig, LogInput,
-    MarksConfig, Start, StoreConfig,
+    MarksConfig, Start, StatusConfig, StoreConfig,
 };
 use crate::definition::At;
 use crate::diagnostic::Place;
@@ -39,6 +39,7 @@ impl Config {
             agent: AgentConfig::default(),
             store,
             http: HttpConfig::default(),
+            status: StatusConfig::default(),
             geoip: GeoConfig {
                 databases: Vec::new(),
                 trusted_proxies: Vec::new(),

@@ -18,6 +18,29 @@ fn listening_beyond_this_host_without_passwords_is_a_warning() {
 }
 
 #[test]
+fn a_status_page_for_everyone_is_a_warning_and_its_hosts_are_names() {
+    let text = "[status]\nlisten = '[::]:9578'\n[[log]]\nname = 'a'\npath = '/a'\n";
+    let expected = r#"warning: everyone in the network can read `status.listen`
+ --> beacontail.toml:2:11
+  |
+2 | listen = '[::]:9578'
+  |           ^^^^^^^^^ not this host alone
+  |
+  = help: `http.web_config` names a file with passwords or certificates
+"#;
+    check_warnings(text, expected);
+    check(
+        "[status]\nhosts = ['ops.example.com', 'ops:9578']\n[[log]]\nname = 'a'\npath = '/a'\n",
+        r#"error: expected a host name without a port, found `ops:9578`
+ --> beacontail.toml:2:30
+  |
+2 | hosts = ['ops.example.com', 'ops:9578']
+  |                              ^^^^^^^^
+"#,
+    );
+}
+
+#[test]
 fn unknown_keys_and_tables_are_named_with_the_similar_ones() {
     check(
         r#"parser = "x"

@@ -36,6 +36,7 @@ fn known_keys() -> Vec<(&'static str, BTreeSet<String>)> {
         ("[agent]", ""),
         ("[store]", ""),
         ("[http]", ""),
+        ("[status]", ""),
         ("[geoip]", ""),
         ("[limits]", ""),
         ("[[log]]", "name = \"b\"\npath = \"/b\"\n"),
@@ -88,6 +89,7 @@ fn the_page_has_each_key_that_the_loader_knows_and_no_other() {
         "marks",
         "output",
         "providers",
+        "status",
         "store",
         "vars",
     ];
@@ -312,6 +314,16 @@ fn what_the_environment_gave_is_used_but_neither_shown_nor_in_the_digest() {
     let shown = format!("{config:?}{}", config.canonical());
     assert!(!shown.contains("s3cret"), "{shown}");
     assert!(shown.contains("${SECRET}.{host}"));
+}
+
+#[test]
+fn the_status_page_has_an_address_of_its_own() {
+    let config = read(LEAST).unwrap();
+    assert_eq!(config.status.listen[0].value.to_string(), "127.0.0.1:9578");
+    let text = format!("{LEAST}[status]\nlisten = ''\nhosts = 'Ops.example.com.'\n");
+    let config = read(&text).unwrap();
+    assert!(config.status.listen.is_empty());
+    assert_eq!(config.status.hosts[0].value, "ops.example.com");
 }
 
 #[test]
