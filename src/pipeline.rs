@@ -10,7 +10,7 @@ use memchr::{memchr, memchr_iter, memmem};
 
 use crate::metrics::Table;
 use crate::parse::{Envelopes, Line, Opened, Reader, TimeError, is_header_alone};
-use crate::record::{Expected, Mismatch, Reading, Span};
+use crate::record::{Expected, Kept, Mismatch, Reading, Span};
 use crate::rule::{Evaluator, Moment};
 
 /// Why a line was not counted though nothing is wrong with the format.
@@ -264,6 +264,8 @@ pub struct Pipeline<W> {
     windows: W,
     literal: Option<memmem::Finder<'static>>,
     envelopes: Option<Box<Envelopes>>,
+    /// Lines put aside whose time was not believed.
+    pub rejected: Kept<Rejection>,
     /// What became of the lines so far.
     pub counts: LineCounts,
 }
@@ -284,6 +286,7 @@ impl<W: Windows> Pipeline<W> {
             windows,
             literal,
             envelopes: None,
+            rejected: Kept::default(),
             counts: LineCounts::default(),
         }
     }
@@ -470,6 +473,9 @@ impl<W: Windows> Pipeline<W> {
                 }
                 Outcome::Rejected(reason) => {
                     self.counts.reject(reason);
+                    if reason != Rejection::Directive {
+                        self.rejected.keep(line, || reason);
+                    }
                     return Ok(());
                 }
                 Outcome::Unparsed(mismatch) => {

@@ -4,10 +4,12 @@
 //! decodes; escapes are resolved by [`escape`] when a rule asks for the value.
 
 pub mod escape;
+mod kept;
 mod pattern;
 mod scan;
 
 pub use escape::Escape;
+pub use kept::{Kept, LINE_BYTES};
 pub use pattern::{compile_pattern, mistake_in};
 pub use scan::find_near;
 

@@ -16,7 +16,7 @@ use super::variables::Variable;
 use super::{Amount, Factor, Group, Input, Label, Labelling, Matcher, Near, Number, Rules};
 use crate::geo::{GeoCache, Trust};
 use crate::metrics::{Decimal, Dictionary, Table};
-use crate::record::Span;
+use crate::record::{Kept, Span};
 
 /// What rules need to know beside the line.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +51,7 @@ impl Evaluator {
             scratch: Vec::with_capacity(1024),
             spare: Vec::new(),
             value_errors: vec![0; rules.layout.metrics.len()],
+            near_misses: Kept::default(),
             line_number: 0,
             environment,
             geo,
@@ -101,6 +102,11 @@ impl Evaluator {
         let line = state.begin(bytes, spans, &self.rules);
         let mut groups = line.rules.groups.iter();
         groups.any(|group| state.first_failing(line, &group.matchers).is_none())
+    }
+
+    /// Near misses put aside, with the matcher that failed.
+    pub fn near_misses(&mut self) -> &mut Kept<String> {
+        &mut self.state.near_misses
     }
 
     /// The rules being evaluated.
@@ -294,6 +300,7 @@ impl State {
         if let Some(count) = table.touch(near.set, series).get_mut(near.offset) {
             *count += 1;
         }
+        self.near_misses.keep(line.bytes, || failed.text.clone());
     }
 
     /// The series number of the record's labels in a set.

@@ -16,7 +16,7 @@ use super::{Rules, request};
 use crate::definition::Case;
 use crate::geo::GeoCache;
 use crate::metrics::Decimal;
-use crate::record::{FieldKind, Span, escape};
+use crate::record::{FieldKind, Kept, Span, escape};
 
 /// Where a computed value lies.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,8 @@ pub(super) struct State {
     pub(super) scratch: Vec<u8>,
     pub(super) spare: Vec<u8>,
     pub(super) value_errors: Vec<u64>,
+    /// Near misses and the matcher that failed.
+    pub(super) near_misses: Kept<String>,
 }
 
 /// A line, the spans of its wanted fields, and the rules it goes through.
