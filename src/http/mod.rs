@@ -1,4 +1,4 @@
-//! What the daemon shows over HTTP: `/metrics`, `/-/healthy`, `/-/ready` and `/api/v1/`, and nothing else;
+//! What the daemon shows over HTTP: `/metrics`, health, the API and the status page, and nothing else;
 //! and, on a listener of its own, what the collector of reports takes in ([`Inbox`]).
 //!
 //! `exposition` turns totals into text and knows no socket; `server` holds the sockets and knows no
@@ -14,10 +14,12 @@ mod connection;
 pub mod exposition;
 mod health;
 mod inbox;
+mod names;
 pub mod negotiation;
 mod room;
 mod routes;
 pub mod server;
+pub mod status;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -29,4 +31,5 @@ pub use exposition::{Exposition, clashes, render};
 pub use inbox::{Inbox, NotTaken, Sender};
 pub use routes::{NotReady, Pages};
 pub use server::{Limits, Server, ServerError};
+pub use status::{Overview, Sample, SamplesAnswer};
 pub use web_config::{WebConfig, WebConfigError};

@@ -8,13 +8,13 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Incoming;
@@ -25,21 +25,38 @@ use tokio::task::spawn_blocking;
 
 use super::api::{self, Parameters, Refusal};
 use super::connection::Answers;
+use super::names::Names;
 use super::room::Guest;
-use super::{Exposition, WebConfig, negotiation};
+use super::{Exposition, Overview, SamplesAnswer, WebConfig, negotiation, status};
 use crate::store::{AgentStatus, SeriesAnswer};
 
 /// The answer of `/`.
 const INDEX: &str =
     "beacontail: see /metrics, /-/healthy, /-/ready, /api/v1/status and /api/v1/series\n";
 
-/// Headers of every answer.
-const ALWAYS: [(HeaderName, HeaderValue); 2] = [
+/// In every answer.
+const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
+/// In every answer that does not say otherwise.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What the page may load and who may embed it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Headers of every answer of an address with the status page.
+const OF_THE_PAGE: [(HeaderName, HeaderValue); 3] = [
     (
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(POLICY),
     ),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
 ];
 
 /// What the process has to say. Called on threads that may block, several at a time.
@@ -73,6 +90,11 @@ pub trait Pages: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     fn status(&self) -> Result<AgentStatus, Refusal>;
+    /// Everything that the status page shows.
+    fn overview(&self) -> Overview;
+
+    /// Lines that did not count.
+    fn samples(&self) -> SamplesAnswer;
 }
 
 /// Why a page is not to be had yet, as a sentence for people.
@@ -80,12 +102,43 @@ pub trait Pages: Send + Sync + 'static {
 #[error("{0}")]
 pub struct NotReady(pub String);
 
-/// The routes over some pages, and the passwords before them.
+/// What an address serves beside health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Serves {
+    pub(super) metrics: bool,
+    pub(super) status: bool,
+}
+
+impl Serves {
+    pub(super) const METRICS: Serves = Serves {
+        metrics: true,
+        status: false,
+    };
+    pub(super) const STATUS: Serves = Serves {
+        metrics: false,
+        status: true,
+    };
+}
+
+/// What all addresses have in common.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) pages: Arc<dyn Pages>,
+    pub(super) web: Option<Arc<WebConfig>>,
+    /// For texts in the making.
+    pub(super) permits: Arc<Semaphore>,
+    /// Where the status page is.
+    pub(super) page: Option<String>,
+}
+
+/// The routes of an address, and the passwords before them.
 #[derive(Clone)]
 pub(super) struct Routes {
     router: Router,
     web: Option<Arc<WebConfig>>,
     permits: Arc<Semaphore>,
+    serves: Serves,
+    names: Arc<Names>,
 }
 
 /// Among the extensions of an answer that has a text of `/metrics`.
@@ -95,43 +148,40 @@ pub(super) struct Permit(
 );
 
 impl Routes {
-    pub(super) fn new(pages: Arc<dyn Pages>, web: Option<Arc<WebConfig>>, texts: usize) -> Routes {
-        let router = Router::new()
-            .route("/", get(async || INDEX))
-            .route("/metrics", get(metrics))
-            .route("/-/healthy", get(healthy))
-            .route("/-/ready", get(ready))
-            .route("/api/v1/series", get(api::series))
-            .route("/api/v1/status", get(api::status))
-            .route("/api/{*rest}", get(api::nothing))
-            .fallback(async || (StatusCode::NOT_FOUND, "there is no such page\n"))
-            .with_state(pages);
+    pub(super) fn new(shared: &Shared, serves: Serves, names: Names) -> Routes {
         Routes {
-            router,
-            web,
-            permits: Arc::new(Semaphore::new(texts)),
+            router: router(shared, serves),
+            web: shared.web.clone(),
+            permits: Arc::clone(&shared.permits),
+            serves,
+            names: Arc::new(names),
         }
     }
 
     /// Answers a request, whatever it is.
     async fn answered(self, request: hyper::Request<Incoming>) -> Response {
+        let of_page = self.serves.status;
         let mut response = match self.refusal(&request).await {
             Some(refusal) => refusal,
             None => self.page(request).await,
         };
-        response
-            .headers_mut()
-            .extend(ALWAYS.map(|(name, value)| (Some(name), value)));
+        let headers = response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFFING);
+        headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+        if of_page {
+            headers.extend(OF_THE_PAGE.map(|(name, value)| (Some(name), value)));
+        }
         response
     }
 
     async fn page(self, request: hyper::Request<Incoming>) -> Response {
-        let permit = match request.uri().path() {
+        let path = request.uri().path();
+        let is_page = path == "/" && self.serves.status;
+        let is_large = is_page || path == "/metrics" || path.starts_with("/api/");
+        let permit = match is_large {
             // Never closed, so there is always a permit in the end.
-            path if path == "/metrics" || path.starts_with("/api/") => {
-                self.permits.acquire_owned().await.ok()
-            }
-            _ => None,
+            true => self.permits.acquire_owned().await.ok(),
+            false => None,
         };
         let mut response = match TowerToHyperService::new(self.router).call(request).await {
             Ok(response) => response,
@@ -144,6 +194,11 @@ impl Routes {
     }
 
     async fn refusal(&self, request: &hyper::Request<Incoming>) -> Option<Response> {
+        if self.serves.status && !self.names.admit(request) {
+            let text = "this agent is not known by that name: ask for its address, \
+                or name the host in `hosts` of `[status]`\n";
+            return Some((StatusCode::FORBIDDEN, text).into_response());
+        }
         if !self.may_enter(request.headers()).await {
             let challenge = [(
                 header::WWW_AUTHENTICATE,
@@ -186,6 +241,52 @@ impl Routes {
 impl Answers for Routes {
     async fn answer(self, request: hyper::Request<Incoming>, _guest: Arc<Guest>) -> Response {
         self.answered(request).await
+    }
+}
+
+fn router(shared: &Shared, serves: Serves) -> Router {
+    let mut router = Router::new()
+        .route("/-/healthy", get(healthy))
+        .route("/-/ready", get(ready))
+        .route("/api/v1/series", get(api::series))
+        .route("/api/v1/status", get(api::status))
+        .route("/api/{*rest}", get(api::nothing));
+    if serves.metrics {
+        router = router.route("/metrics", get(metrics));
+    }
+    if serves.status {
+        router = router
+            .route("/", get(page))
+            .route("/assets/{name}", get(asset))
+            .route("/api/v1/samples", get(samples));
+    } else {
+        let page = shared.page.as_ref();
+        let page = page.map(|page| format!("the status page is at {page}\n"));
+        let index = format!("{INDEX}{}", page.unwrap_or_default());
+        router = router.route("/", get(async || index));
+    }
+    router
+        .fallback(async || (StatusCode::NOT_FOUND, "there is no such page\n"))
+        .with_state(Arc::clone(&shared.pages))
+}
+
+async fn page(State(pages): State<Arc<dyn Pages>>) -> Response {
+    let made = spawn_blocking(move || status::render_status(&pages.overview()));
+    match made.await {
+        Ok(text) => Html(text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn asset(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
+    let missing = || (StatusCode::NOT_FOUND, "there is no such page\n").into_response();
+    status::asset(&name, &uri, &headers).unwrap_or_else(missing)
+}
+
+async fn samples(State(pages): State<Arc<dyn Pages>>) -> Response {
+    match spawn_blocking(move || pages.samples()).await {
+        Ok(samples) => Json(samples).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::connection::{self, Answers};
 use super::inbox::{Inbox, Posts};
+use super::names::Names;
 use super::room::{Room, Seat};
-use super::routes::{Pages, Routes};
+use super::routes::{Pages, Routes, Serves, Shared};
 use super::tls;
 use super::web_config::WebConfig;
 
@@ -83,8 +84,17 @@ pub enum ServerError {
 /// Bound sockets. Clients can connect from here on; they are answered once [`Server::serve`] runs.
 #[derive(Debug)]
 pub struct Server {
-    listeners: Vec<TcpListener>,
+    doors: Vec<Door>,
+    /// Names by which the status page may be asked for.
+    hosts: Vec<String>,
     limits: Limits,
+}
+
+/// A bound socket, and what is behind it.
+#[derive(Debug)]
+struct Door {
+    listener: TcpListener,
+    serves: Serves,
 }
 
 impl Server {
@@ -93,13 +103,37 @@ impl Server {
     /// # Errors
     /// [`ServerError::Bind`] with the first address that cannot be had.
     pub fn bind(addresses: &[SocketAddr]) -> Result<Server, ServerError> {
-        let bound = addresses.iter().map(|&address| {
-            listener(address).map_err(|error| ServerError::Bind { address, error })
-        });
+        let bound = addresses
+            .iter()
+            .map(|&address| door(address, Serves::METRICS));
         Ok(Server {
-            listeners: bound.collect::<Result<_, _>>()?,
+            doors: bound.collect::<Result<_, _>>()?,
+            hosts: Vec::new(),
             limits: Limits::default(),
         })
+    }
+
+    /// With the status page at these addresses, whether `/metrics` is there or not. Beside addresses
+    /// and `localhost` it may be asked for by the names of `hosts`.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn with_status(
+        mut self,
+        addresses: &[SocketAddr],
+        hosts: Vec<String>,
+    ) -> Result<Server, ServerError> {
+        for &address in addresses {
+            let same = |door: &&mut Door| {
+                address.port() != 0 && door.listener.local_addr().ok() == Some(address)
+            };
+            match self.doors.iter_mut().find(same) {
+                Some(door) => door.serves.status = true,
+                None => self.doors.push(door(address, Serves::STATUS)?),
+            }
+        }
+        self.hosts = hosts;
+        Ok(self)
     }
 
     /// With other limits than the usual ones.
@@ -108,11 +142,20 @@ impl Server {
         Server { limits, ..self }
     }
 
-    /// The addresses with the ports that the system chose for port 0.
+    /// The addresses of `/metrics`, with the ports that the system chose for port 0.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let addresses = self.listeners.iter();
-        addresses
-            .filter_map(|listener| listener.local_addr().ok())
+        self.serving(|serves| serves.metrics)
+    }
+
+    /// The addresses of the status page, in the same way.
+    pub fn status_addresses(&self) -> Vec<SocketAddr> {
+        self.serving(|serves| serves.status)
+    }
+
+    fn serving(&self, which: impl Fn(Serves) -> bool) -> Vec<SocketAddr> {
+        let doors = self.doors.iter().filter(|door| which(door.serves));
+        doors
+            .filter_map(|door| door.listener.local_addr().ok())
             .collect()
     }
 
@@ -128,7 +171,15 @@ impl Server {
         stop: watch::Receiver<bool>,
     ) -> Result<(), ServerError> {
         let web = web.map(Arc::new);
-        let routes = Routes::new(pages, web.clone(), self.limits.pages);
+        let shared = Shared {
+            permits: Arc::new(Semaphore::new(self.limits.pages)),
+            page: self.page(web.is_some()),
+            web: web.clone(),
+            pages,
+        };
+        let hosts = self.hosts.clone();
+        let routes =
+            move |serves, address| Routes::new(&shared, serves, Names::at(address, &hosts));
         self.answer(routes, web, stop).await
     }
 
@@ -142,27 +193,31 @@ impl Server {
         web: Option<WebConfig>,
         stop: watch::Receiver<bool>,
     ) -> Result<(), ServerError> {
-        let web = web.map(Arc::new);
-        self.answer(Posts::new(inbox), web, stop).await
+        let posts = Posts::new(inbox);
+        self.answer(move |_, _| posts.clone(), web.map(Arc::new), stop)
+            .await
     }
 
+    /// Answers at every door, with what `behind` has for it.
     async fn answer<A: Answers>(
         self,
-        answers: A,
+        behind: impl Fn(Serves, SocketAddr) -> A,
         web: Option<Arc<WebConfig>>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), ServerError> {
-        let served = Served {
-            answers,
-            web,
-            room: Room::new(self.limits.clone()),
-            stop: stop.clone(),
-        };
+        let room = Room::new(self.limits.clone());
         let mut accepting = JoinSet::new();
-        for listener in self.listeners {
+        for Door { listener, serves } in self.doors {
+            let address = listener.local_addr().map_err(ServerError::Register)?;
             let listener =
                 tokio::net::TcpListener::from_std(listener).map_err(ServerError::Register)?;
-            accepting.spawn(accept(listener, served.clone()));
+            let served = Served {
+                answers: behind(serves, address),
+                web: web.clone(),
+                room: Arc::clone(&room),
+                stop: stop.clone(),
+            };
+            accepting.spawn(accept(listener, served));
         }
         // An error says that the sender is gone, and with it the process' reason to go on.
         stop.wait_for(|stop| *stop).await.ok();
@@ -171,13 +226,27 @@ impl Server {
     }
 }
 
-fn listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+impl Server {
+    /// Where the status page is, for who asks for it elsewhere.
+    fn page(&self, encrypted: bool) -> Option<String> {
+        let scheme = if encrypted { "https" } else { "http" };
+        let address = *self.status_addresses().first()?;
+        Some(format!("{scheme}://{address}/"))
+    }
 }
 
-/// What all listeners share.
+fn door(address: SocketAddr, serves: Serves) -> Result<Door, ServerError> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    match bound {
+        Ok(listener) => Ok(Door { listener, serves }),
+        Err(error) => Err(ServerError::Bind { address, error }),
+    }
+}
+
+/// What the connections of a listener share.
 #[derive(Clone)]
 struct Served<A> {
     answers: A,

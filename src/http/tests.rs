@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{
-    Exposition, Limits, NotReady, Pages, Parameters, Refusal, Server, ServerError, WebConfig,
+    Exposition, Limits, NotReady, Overview, Pages, Parameters, Refusal, SamplesAnswer, Server,
+    ServerError, WebConfig,
 };
 use crate::store::{AgentStatus, SeriesAnswer};
 
@@ -90,6 +91,14 @@ impl Pages for Fixed {
 
     fn status(&self) -> Result<AgentStatus, Refusal> {
         Err(Refusal::Unavailable("the store is away".to_owned()))
+    }
+
+    fn overview(&self) -> Overview {
+        super::status::made::overview()
+    }
+
+    fn samples(&self) -> SamplesAnswer {
+        super::status::made::overview().samples
     }
 }
 

@@ -93,7 +93,11 @@ impl Read {
 ///
 /// # Errors
 /// One that is no JSON, or has more reports than are taken.
-pub(super) fn read(body: &[u8], arrival: Arrival<'_>, wanted: Wanted<'_>) -> Result<Read, NotTaken> {
+pub(super) fn read(
+    body: &[u8],
+    arrival: Arrival<'_>,
+    wanted: Wanted<'_>,
+) -> Result<Read, NotTaken> {
     // Nesting is limited by the library, at 128.
     let document: Value = serde_json::from_slice(body)
         .map_err(|_| NotTaken::Wrong("the body is no JSON, or nested too deeply"))?;

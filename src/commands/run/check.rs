@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::net::ToSocketAddrs as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 
 use crate::cli::{CheckConfigArgs, FollowArgs};
 use crate::commands::{Done, Failure, print, say_all};
 use crate::config::{Config, LogInput, OutputKind, ProxyEntry};
+use crate::definition::At;
 use crate::diagnostic::{Diagnostic, Place, Untrusted};
 use crate::http::WebConfig;
 use crate::metrics::Metric;
@@ -201,7 +202,12 @@ impl Findings {
             self.mistakes
                 .push(web.place.error(chain(&error), "cannot be used"));
         }
-        for address in &http.listen {
+        let page = &prepared.config.status.listen;
+        let page = page.iter().filter(|at| {
+            let same = |other: &&At<SocketAddr>| other.value == at.value;
+            http.listen.iter().find(same).is_none()
+        });
+        for address in http.listen.iter().chain(page) {
             match std::net::TcpListener::bind(address.value) {
                 Ok(_) => {}
                 // Most likely by the agent that runs with this very configuration.

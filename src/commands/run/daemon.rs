@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::cli::{FollowArgs, RunArgs};
 use crate::commands::{Done, Failure};
 use crate::config::{Config, OutputConfig, OutputKind};
+use crate::definition::At;
 use crate::diagnostic::Diagnostic;
 use crate::http::{Server, WebConfig};
 use crate::sinks::carbon::{self, Target};
@@ -25,11 +26,14 @@ use crate::telemetry::Telemetry;
 use super::agent::Agent;
 use super::clock::SystemClock;
 use super::outbox::protocol;
+use super::overview::About;
 use super::pages::AgentPages;
 use super::prepare::{Prepared, watched_files};
 use super::queue::{RemoteQueue, Request};
 use super::worker::Worker;
-use super::{journal, load, open_store, refused_agent, say_notices, surroundings, telemetry};
+use super::{
+    environment, journal, load, open_store, refused_agent, say_notices, surroundings, telemetry,
+};
 
 /// How long the outputs, the agent and HTTP may take to stop, one after another.
 const STOP: Duration = Duration::from_secs(3);
@@ -53,12 +57,15 @@ pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
     let flags = surroundings.health.flags();
     let agent = Agent::new(Arc::clone(&prepared), store, surroundings)
         .map_err(|error| refused_agent(&error))?;
+    let clock = SystemClock::start();
     let pages = AgentPages {
         registry: agent.registry(),
         telemetry: telemetry.clone(),
         flags: Arc::clone(&flags),
-        clock: SystemClock::start(),
+        about: About::new(&prepared.config, environment().host, &clock),
+        clock,
         store: prepared.config.store.path.value.clone(),
+        samples: agent.samples(),
     };
     let worker = Worker {
         agent,
@@ -100,16 +107,21 @@ fn listening(config: &Config) -> Result<(Option<Server>, Option<WebConfig>), Fai
         message,
         help: None,
     };
-    let addresses: Vec<_> = config.http.listen.iter().map(|at| at.value).collect();
-    if addresses.is_empty() {
+    let (addresses, page) = (plain(&config.http.listen), plain(&config.status.listen));
+    if addresses.is_empty() && page.is_empty() {
         return Ok((None, None));
     }
     let web = config.http.web_config.as_ref();
     let web = web.map(|at| WebConfig::open(&at.value)).transpose();
     let web = web.map_err(|error| refused(journal::chain(&error)))?;
-    let server = Server::bind(&addresses).map_err(|error| refused(journal::chain(&error)))?;
+    let server = Server::bind(&addresses)
+        .and_then(|server| server.with_status(&page, plain(&config.status.hosts)));
+    let server = server.map_err(|error| refused(journal::chain(&error)))?;
     for address in server.addresses() {
         tracing::info!("listening on {address}");
+    }
+    for address in server.status_addresses() {
+        tracing::info!("the status page is at {address}");
     }
     Ok((Some(server), web))
 }
@@ -409,12 +421,17 @@ fn stamps(config: &Config) -> Stamps {
 
 /// Keys that a running process cannot follow, of those that have changed since it began.
 fn needs_start(before: &Config, now: &Config) -> Vec<&'static str> {
-    let addresses = |config: &Config| -> Vec<SocketAddr> {
-        config.http.listen.iter().map(|at| at.value).collect()
+    let page = |config: &Config| -> (Vec<SocketAddr>, Vec<String>) {
+        let (listen, hosts) = (&config.status.listen, &config.status.hosts);
+        (plain(listen), plain(hosts))
     };
     let web = |config: &Config| config.http.web_config.as_ref().map(|at| at.value.clone());
     [
-        ("http.listen", addresses(before) != addresses(now)),
+        (
+            "http.listen",
+            plain(&before.http.listen) != plain(&now.http.listen),
+        ),
+        ("status", page(before) != page(now)),
         ("http.web_config", web(before) != web(now)),
         (
             "store.path",
@@ -432,6 +449,11 @@ fn needs_start(before: &Config, now: &Config) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(key, changed)| changed.then_some(key))
     .collect()
+}
+
+/// Values without their places.
+fn plain<T: Clone>(list: &[At<T>]) -> Vec<T> {
+    list.iter().map(|at| at.value.clone()).collect()
 }
 
 /// Without a service manager nobody is told.

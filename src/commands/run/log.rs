@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use crate::parse::{Envelopes, Reader};
 use crate::pipeline::{Counter, LineCounts, Pipeline, Rejection, TimeRange};
-use crate::record::Span;
+use crate::record::{Kept, Mismatch, Span};
 use crate::source::follow::{Disk, Followers, Saved, What};
 use crate::source::stream::Stream;
 
 use super::clock::Now;
 use super::minutes::Minutes;
 use super::prepare::{Prepared, PreparedLog};
+use super::samples::{self, Aside};
 use super::time::{LogTime, Standing, Stored};
 
 /// Memory of a log's label values and counts; beyond it everything is handed over and forgotten.
@@ -73,6 +74,8 @@ pub(super) struct Taken {
     pub(super) value_errors: Vec<(usize, u64)>,
     /// Messages that were lost because nobody took them.
     pub(super) dropped: u64,
+    /// A few lines that did not count.
+    pub(super) samples: Vec<Aside>,
 }
 
 /// One log.
@@ -102,6 +105,10 @@ struct Lines {
     runs: Vec<Vec<u8>>,
     bytes: u64,
     value_errors: Vec<u64>,
+    /// Lines that no format read, by the number of the one that came furthest.
+    unparsed: Kept<(usize, Mismatch)>,
+    /// When there is room again for lines to be put aside.
+    room_due: Duration,
 }
 
 impl<D: Disk> LogReader<D> {
@@ -242,6 +249,8 @@ impl Lines {
             runs: Vec::new(),
             bytes: 0,
             value_errors: vec![0; prepared.ruled],
+            unparsed: Kept::default(),
+            room_due: Duration::ZERO,
             prepared: Arc::clone(prepared),
             number,
         })
@@ -252,6 +261,20 @@ impl Lines {
         let range = now.believable(agent.max_lateness, agent.max_future);
         self.pipeline.set_range(range);
         self.pipeline.windows().closed = closed;
+        if now.monotonic >= self.room_due {
+            self.room_due = now.monotonic.saturating_add(samples::PAUSE);
+            self.make_room();
+        }
+    }
+
+    /// Lets a few lines be put aside that do not count.
+    fn make_room(&mut self) {
+        self.unparsed.make_room(samples::AT_A_TIME);
+        self.pipeline.rejected.make_room(samples::AT_A_TIME);
+        for counter in self.pipeline.counters() {
+            let near = counter.evaluator().near_misses();
+            near.make_room(samples::AT_A_TIME);
+        }
     }
 
     /// Counts the next piece of the files; false when there is none.
@@ -327,7 +350,11 @@ impl Lines {
 
     fn count(&mut self, text: &[u8], position: u64, follower: u64, time: &mut LogTime) {
         self.pipeline.windows().newest = i64::MIN;
-        self.pipeline.block(text, position, &mut |_, _, _, _| {});
+        let aside = &mut self.unparsed;
+        let mut unparsed = |line: &[u8], _: u64, number: usize, mismatch: Mismatch| {
+            aside.keep(line, || (number, mismatch));
+        };
+        self.pipeline.block(text, position, &mut unparsed);
         self.bytes += text.len() as u64;
         let newest = self.pipeline.windows().newest;
         if newest != i64::MIN {
@@ -418,7 +445,32 @@ impl Lines {
             minutes,
             value_errors: new.enumerate().filter(|(_, n)| *n > 0).collect(),
             dropped: 0,
+            samples: self.aside(),
         }
+    }
+
+    /// What was put aside since the last call, with the reasons in words.
+    fn aside(&mut self) -> Vec<Aside> {
+        let log = self.prepared.logs.get(self.number);
+        let reason = |number: usize, mismatch| {
+            let format = log.and_then(|log| Some((log.compiled.get(number)?, log)));
+            let name = log.and_then(|log| log.parsers.get(number));
+            let (Some((one, _)), Some(name)) = (format, name) else {
+                return String::new();
+            };
+            format!("{name}: {}", one.format.reason(mismatch))
+        };
+        let unparsed = self.unparsed.take().into_iter();
+        let mut all: Vec<Aside> = unparsed
+            .map(|((number, mismatch), line)| Aside::unparsed(reason(number, mismatch), line))
+            .collect();
+        let rejected = self.pipeline.rejected.take().into_iter();
+        all.extend(rejected.map(|(why, line)| Aside::rejected(why, line)));
+        for counter in self.pipeline.counters() {
+            let near = counter.evaluator().near_misses().take().into_iter();
+            all.extend(near.map(|(failed, line)| Aside::near_miss(failed, line)));
+        }
+        all
     }
 }
 

@@ -14,12 +14,14 @@ mod log;
 mod minutes;
 mod once;
 mod outbox;
+mod overview;
 mod own;
 mod pages;
 mod permissions;
 mod prepare;
 mod queue;
 mod rows;
+mod samples;
 mod time;
 mod worker;
 

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::http::{Exposition, NotReady, Pages, Parameters, Refusal, render};
+use crate::http::{
+    Exposition, NotReady, Overview, Pages, Parameters, Refusal, SamplesAnswer, render,
+};
 use crate::metrics::{Decimal, Family, Kind, Metric, Sample};
 use crate::store::{AgentStatus, Mark, Registry, SeriesAnswer, Snapshot, StoreError};
 use crate::telemetry::Telemetry;
@@ -16,6 +18,8 @@ use super::asked::Asked;
 use super::clock::{Clock, SystemClock};
 use super::health::Flags;
 use super::journal::chain;
+use super::overview::{About, counted};
+use super::samples::Samples;
 
 /// Most marks on `/metrics`.
 const MARKS: usize = 10;
@@ -30,6 +34,8 @@ pub(in crate::commands) struct AgentPages {
     pub(in crate::commands) clock: SystemClock,
     /// Where the store lies.
     pub(in crate::commands) store: PathBuf,
+    pub(in crate::commands) samples: Samples,
+    pub(in crate::commands) about: About,
 }
 
 impl AgentPages {
@@ -104,6 +110,26 @@ impl Pages for AgentPages {
             ready: ready.map_or_else(|NotReady(why)| why, |()| "ready".to_owned()),
             store: self.snapshot()?.status(now_ms).map_err(refusal)?,
         })
+    }
+
+    fn overview(&self) -> Overview {
+        let now_ms = self.clock.wall_ms();
+        Overview {
+            now: now_ms.div_euclid(1000),
+            host: self.about.host.clone(),
+            started: self.about.started,
+            not_ready: self.ready().err().map(|NotReady(why)| why),
+            broken: self.healthy().err(),
+            lateness: self.about.lateness,
+            unparsed_share: self.about.unparsed_share,
+            max_bytes: self.about.max_bytes,
+            store: counted(&self.store, now_ms).map_err(|error| chain(&error)),
+            samples: self.samples.answer(),
+        }
+    }
+
+    fn samples(&self) -> SamplesAnswer {
+        self.samples.answer()
     }
 }
 

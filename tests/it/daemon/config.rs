@@ -35,6 +35,7 @@ impl Config {
             ("agent.exclude_lag", "2h"),
             ("agent.rotate_wait", "200ms"),
             ("http.listen", "127.0.0.1:0"),
+            ("status.listen", ""),
             ("[log].name", "access"),
             ("[log].parser", "nginx-cdn"),
             ("[log].from", "start"),

@@ -40,6 +40,7 @@ mod rotation;
 mod scene;
 mod scrape;
 mod service;
+mod status_page;
 mod store_faults;
 mod syslog;
 mod torn;

@@ -33,6 +33,7 @@ use super::outbox::Outbox;
 use super::own::{Own, OwnCounts, flag_cell};
 use super::prepare::Prepared;
 use super::rows::row;
+use super::samples::Samples;
 
 pub(in crate::commands) use adopt::options;
 
@@ -94,6 +95,7 @@ pub(in crate::commands) struct Agent<D: Disk, C: Clock> {
     health: Health,
     store: Store,
     registry: Shared,
+    samples: Samples,
     logs: Vec<LogReader<D>>,
     outboxes: Vec<Outbox>,
     own: OwnCounts,
@@ -141,6 +143,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
             health: surroundings.health,
             store,
             registry: Shared::default(),
+            samples: Samples::default(),
             logs: Vec::new(),
             outboxes: Vec::new(),
             flags: Vec::new(),
@@ -158,6 +161,11 @@ impl<D: Disk, C: Clock> Agent<D, C> {
     /// The totals that others may show.
     pub(in crate::commands) fn registry(&self) -> Shared {
         Arc::clone(&self.registry)
+    }
+
+    /// Lines that did not count, of those that were committed.
+    pub(in crate::commands) fn samples(&self) -> Samples {
+        self.samples.clone()
     }
 
     /// How often to do what.
@@ -264,12 +272,14 @@ impl<D: Disk, C: Clock> Agent<D, C> {
         }
         let mut runs = Vec::new();
         let mut minutes = Vec::new();
+        let mut aside = Vec::new();
         for number in 0..self.logs.len() {
             let Some(log) = self.logs.get_mut(number) else {
                 continue;
             };
             let mut taken = log.take();
             runs.append(&mut taken.runs);
+            aside.extend(taken.samples.drain(..).map(|one| (log.name.clone(), one)));
             minutes.extend(taken.minutes.keys().map(|minute| (number, *minute)));
             self.count(number, &taken, now);
             self.events(number);
@@ -300,6 +310,7 @@ impl<D: Disk, C: Clock> Agent<D, C> {
         match result {
             Ok(committed) => {
                 self.apply(committed.delta);
+                self.samples.publish(aside, now.wall_ms);
                 self.settled(took);
                 self.told = Some(told);
                 true
