@@ -6,6 +6,7 @@ the lock file brings to this host is looked at, build and test dependencies incl
 read licence files and knows no advisories; `cargo deny check` does both.
 """
 
+import hashlib
 import json
 import re
 import subprocess
@@ -82,13 +83,30 @@ def mistakes(rules, found):
             yield f"{name} is under `{licence}`, which deny.toml does not allow"
 
 
+def vendored():
+    """Files that are not ours, as the THIRD-PARTY.md beside them says: path, licence, SHA-256."""
+    for note in sorted((ROOT / "src").rglob("THIRD-PARTY.md")):
+        for name, licence, digest in re.findall(r"^\| `(\S+)` \| .* \| (\S+) \| `([0-9a-f]{64})` \|$", note.read_text(), re.M):
+            yield note.parent / name, licence, digest
+
+
+def changed(rules, files):
+    """One sentence for each file that is not what its note says, or under a licence that is not allowed."""
+    for path, licence, digest in files:
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            yield f"{path.relative_to(ROOT)} is not the file that its THIRD-PARTY.md names"
+        if licence not in rules["licenses"]["allow"]:
+            yield f"{path.relative_to(ROOT)} is under `{licence}`, which deny.toml does not allow"
+
+
 def main():
     rules = tomllib.loads((ROOT / "deny.toml").read_text())
     found = packages()
-    broken = list(mistakes(rules, found))
+    files = list(vendored())
+    broken = [*mistakes(rules, found), *changed(rules, files)]
     for sentence in broken:
         print(f"licences: {sentence}", file=sys.stderr)
-    print(f"licences: {len(found)} crates, {len(broken)} mistakes")
+    print(f"licences: {len(found)} crates, {len(files)} vendored files, {len(broken)} mistakes")
     return bool(broken)
 
 

@@ -362,6 +362,11 @@ fn init_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn status_paper_shows_what_the_program_does() {
+    check("docs/status.md");
+}
+
+#[test]
 fn operating_paper_shows_what_the_program_does() {
     check("docs/operating.md");
 }
@@ -402,7 +407,8 @@ fn every_paper_of_the_folder_is_checked() {
             "providers.md",
             "replay.md",
             "reports.md",
-            "rules.md"
+            "rules.md",
+            "status.md"
         ]
     );
 }
