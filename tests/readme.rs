@@ -372,6 +372,11 @@ fn operating_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn alerts_paper_shows_what_the_program_does() {
+    check("docs/alerts.md");
+}
+
+#[test]
 fn reports_paper_shows_what_the_program_does() {
     check("docs/reports.md");
 }
@@ -397,6 +402,7 @@ fn every_paper_of_the_folder_is_checked() {
     assert_eq!(
         papers,
         [
+            "alerts.md",
             "authors.md",
             "configuration.md",
             "explain.md",
