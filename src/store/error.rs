@@ -87,12 +87,10 @@ pub enum StoreError {
         found: i64,
     },
     /// The question names what the store does not have.
-    #[error("no {what} `{name}`; there {}", listed(known))]
+    #[error("no {what}; there {}", listed(known))]
     Unknown {
-        /// `metric`, or `label` with the metric that does not have it.
+        /// A metric, or a label of a metric, with its name as asked, escaped.
         what: String,
-        /// As asked, escaped.
-        name: String,
         /// What there is, most similar first.
         known: Vec<String>,
     },

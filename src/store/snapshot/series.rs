@@ -135,7 +135,7 @@ fn find(connection: &Connection, question: &SeriesQuestion) -> Result<Found, Tro
     let labels = label_names(&labels);
     let asked = question.by.iter().chain(&question.matched);
     if let Some(name) = asked.into_iter().find(|name| !labels.contains(name)) {
-        let what = format!("label of `{}`", question.metric);
+        let what = format!("label `{}` of `{}`", name.escape_debug(), question.metric);
         return Err(unknown(what, name, labels));
     }
     let mut statement = connection.prepare_cached(
@@ -168,16 +168,13 @@ fn no_metric(connection: &Connection, name: &str) -> rusqlite::Result<Trouble> {
     )?;
     let names = statement.query_map([], |row| row.get(0))?;
     let names: Vec<String> = names.collect::<Result<_, _>>()?;
-    Ok(unknown("metric".to_owned(), name, names))
+    let what = format!("metric `{}`", name.escape_debug());
+    Ok(unknown(what, name, names))
 }
 
 fn unknown(what: String, name: &str, mut known: Vec<String>) -> Trouble {
     known.sort_by_cached_key(|other| (std::cmp::Reverse(shared_pairs(name, other)), other.clone()));
-    Trouble::Question(StoreError::Unknown {
-        what,
-        name: name.escape_debug().to_string(),
-        known,
-    })
+    Trouble::Question(StoreError::Unknown { what, known })
 }
 
 /// How many pairs of neighbouring bytes two names share.

@@ -288,7 +288,7 @@ fn unknown_names_are_told_with_those_there_are() {
     );
     assert_eq!(
         refusal(&ask("by_pop_total", &["country"])),
-        "no label of `by_pop_total` `country`; there are `pop`, `provider`"
+        "no label `country` of `by_pop_total`; there are `pop`, `provider`"
     );
     assert_eq!(
         refusal(&ask("gaps_total", &[])),

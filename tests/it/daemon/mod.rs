@@ -11,6 +11,7 @@
 )]
 
 mod agent;
+mod api;
 mod cardinality;
 mod clock;
 mod components;
@@ -23,11 +24,13 @@ mod geo;
 mod graphite;
 mod http;
 mod inotify;
+mod marks;
 mod once;
 mod oracle;
 mod pieces;
 mod protocols;
 mod random;
+mod readers;
 mod real_carbon;
 mod real_logrotate;
 mod real_prometheus;
