@@ -144,13 +144,13 @@ fn bodies_that_are_none_are_refused() {
     let refused = |body: &[u8]| read(body, arrival(), wanted).unwrap_err();
     for body in ["", "[", "7", "\"x\"", "null", "[1,]", &"[".repeat(60_000)] {
         assert!(
-            matches!(refused(body.as_bytes()), Refusal::Wrong(_)),
+            matches!(refused(body.as_bytes()), NotTaken::Wrong(_)),
             "{body:.20}"
         );
     }
-    assert!(matches!(refused(b"\xff\xfe"), Refusal::Wrong(_)));
+    assert!(matches!(refused(b"\xff\xfe"), NotTaken::Wrong(_)));
     let many = json!(vec![7; 101]).to_string();
-    assert!(matches!(refused(many.as_bytes()), Refusal::TooMuch(_)));
+    assert!(matches!(refused(many.as_bytes()), NotTaken::TooMuch(_)));
 }
 
 /// Any JSON, often with the names that a report has.
