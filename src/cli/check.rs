@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 /// `check`
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// Metric to look at, with matchers if wanted: `name{provider="fastly"}`
     #[arg(long, value_name = "NAME[{MATCHERS}]")]
@@ -57,6 +57,9 @@ pub struct CheckArgs {
     /// Graphite target, one series for each value (may be repeated)
     #[arg(long, value_name = "TARGET", requires = "graphite")]
     pub target: Vec<String>,
+    /// Graphite target of the agents' `….incomplete` paths: minutes in which one is not 0 are incomplete
+    #[arg(long, value_name = "TARGET", requires = "graphite")]
+    pub incomplete_target: Vec<String>,
     /// Data that ends longer ago is stale: UNKNOWN
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     pub max_lag: String,
@@ -76,14 +79,17 @@ pub struct CheckArgs {
     #[arg(short, long, value_name = "DURATION", default_value = "10s")]
     pub timeout: String,
     /// File with `user:password` for the server that is asked
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
     pub auth_file: Option<PathBuf>,
+    /// File with a token for the server that is asked
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Certificates to believe in place of the system's, PEM
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
-    /// Log to name in the command that shows the lines
-    #[arg(long, value_name = "PATH", default_value = "/var/log/nginx/access.log")]
-    pub log: String,
+    /// Log to name in the command that shows the lines [default: what the agent follows]
+    #[arg(long, value_name = "PATH")]
+    pub log: Option<String>,
 }
 
 /// What a window without any line is.

@@ -197,6 +197,39 @@ fn graphite_shows_what_a_killed_agent_sent_to_a_real_carbon() {
 }
 
 #[test]
+fn check_of_a_real_graphite_counts_its_newest_minutes() {
+    let Some(mut live) = Live::new(false) else {
+        return;
+    };
+    live.scene.writer.lines(300);
+    live.scene.agent.start_ready();
+    live.exact();
+    let url = format!("http://127.0.0.1:{}", live.graphite.ports[3]);
+    let target = format!("aliasByNode({PREFIX}.beacons.*.count,-2)");
+    let flags = format!("{PREFIX}.beacontail.*.incomplete");
+    let asked = |more: &[&str]| {
+        let mut all = vec!["check", "--graphite", &url, "--target", &target];
+        all.extend([
+            "--incomplete-target",
+            &flags,
+            "--max-lag",
+            "2h",
+            "--window",
+            "3m",
+        ]);
+        all.extend(more);
+        crate::program::run(&all)
+    };
+    let calm = asked(&["-c", "100000"]).exits(0).text();
+    assert!(
+        calm.contains("'fastly'=") && calm.contains("3 of 3 minutes have points"),
+        "{calm}"
+    );
+    let much = asked(&["-c", "0"]).exits(2).text();
+    assert!(much.contains(" events in 3 min (limit 0)"), "{much}");
+}
+
+#[test]
 fn graphite_shows_every_minute_after_a_real_carbon_was_stopped_and_started() {
     let Some(mut live) = Live::new(false) else {
         return;

@@ -247,3 +247,42 @@ fn prometheus_negotiates_openmetrics_and_promtool_has_no_complaint() {
     assert!(output.status.code().is_some_and(|code| code != 1));
     scraped.ends();
 }
+
+/// `check` of this Prometheus.
+fn checked(scraped: &Scraped, args: &[&str]) -> crate::program::Ran {
+    let url = format!("http://127.0.0.1:{}", scraped.port);
+    let mut all = vec!["check", "--prometheus", &url, "--by", "provider"];
+    all.extend(["--metric", "cdn_failure_beacons_total", "--window", "1m"]);
+    all.extend(args);
+    crate::program::run(&all)
+}
+
+#[test]
+fn check_of_a_real_prometheus_counts_and_knows_when_the_agent_is_gone() {
+    let Some(mut scraped) = Scraped::new() else {
+        return;
+    };
+    // A minute that was scraped at both ends has to be over first, and to have lines.
+    let text = eventually(Duration::from_secs(180), "a whole minute", || {
+        scraped.scene.writer.lines(10);
+        let ran = checked(&scraped, &["-c", "100000"]);
+        (ran.code == 0).then(|| ran.text()).ok_or_else(|| {
+            pause(500);
+            ran.text()
+        })
+    });
+    assert!(text.contains("'fastly'="), "{text}");
+    scraped.scene.agent.term();
+    scraped.until("up", "0");
+    let text = eventually(Duration::from_secs(150), "the agent is missed", || {
+        let ran = checked(&scraped, &["-c", "100000"]);
+        let missed = ran.text().contains("is not scraped since");
+        (ran.code == 3 && missed)
+            .then(|| ran.text())
+            .ok_or_else(|| {
+                pause(500);
+                ran.text()
+            })
+    });
+    assert!(text.starts_with("BEACONTAIL UNKNOWN - "), "{text}");
+}
