@@ -38,7 +38,7 @@ use crate::diagnostic::{Diagnostic, Place};
 
 pub use environment::Environment;
 pub use text::Text;
-pub use values::{HostPort, bytes};
+pub use values::{HostPort, bytes, duration};
 
 /// Everything that `beacontail run` was told.
 #[derive(Clone, Debug)]

@@ -75,7 +75,7 @@ fn amounts(text: &str) -> Option<Vec<(u64, &str)>> {
 }
 
 /// A duration: whole numbers with `ms`, `s`, `m`, `h` or `d`, the larger units first.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let mut milliseconds: u64 = 0;
     let mut smallest = u64::MAX;
     for (number, unit) in amounts(text)? {
