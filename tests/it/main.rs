@@ -17,6 +17,7 @@ mod beacons;
 mod captured;
 mod carbon;
 mod cdns;
+mod check;
 mod daemon;
 mod detection;
 mod diagnostics;

@@ -13,6 +13,7 @@
 mod agent;
 mod api;
 mod cardinality;
+mod check;
 mod clock;
 mod components;
 mod compressed;
