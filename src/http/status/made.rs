@@ -9,17 +9,16 @@ use crate::store::{
 /// What is hostile in it.
 pub(in crate::http) const EVIL: &str = "\"><img src=x onerror=alert(1)>\u{202e}\u{1b}[2J<script>";
 
+/// Label values, and what was counted how many minutes ago.
+pub(in crate::http) type Made<'a> = (&'a [&'a str], &'a [(i64, u64)]);
+
 /// 2025-11-24 16:05:07 UTC.
 pub(in crate::http) const NOW: i64 = 1_764_000_307;
 const RUNNING: i64 = NOW / 60 * 60;
 
 /// An hour with data, without the minutes from 30 to 21 before the running one; everything is
 /// counted up to the running minute.
-pub(in crate::http) fn answer(
-    metric: &str,
-    by: &[&str],
-    series: &[(&[&str], &[(i64, u64)])],
-) -> SeriesAnswer {
+pub(in crate::http) fn answer(metric: &str, by: &[&str], series: &[Made<'_>]) -> SeriesAnswer {
     let ago = |minutes: i64| RUNNING - minutes * 60;
     let steps = (0..=60)
         .rev()

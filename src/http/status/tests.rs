@@ -1,6 +1,6 @@
 //! What the page says for what the agent knows.
 
-use super::made::{NOW, answer, overview};
+use super::made::{Made, NOW, answer, overview};
 use super::verdict::{Level, findings, headline};
 use super::{Counted, Overview, Part, render_status};
 
@@ -13,7 +13,7 @@ fn counted(overview: &mut Overview) -> &mut Counted {
 /// The overview with these beacons of fastly, by minutes ago.
 fn with_beacons(points: &[(i64, u64)]) -> Overview {
     let mut overview = overview();
-    let beacons: [(&[&str], &[(i64, u64)]); 2] = [(&["akamai"], &[]), (&["fastly"], points)];
+    let beacons: [Made<'_>; 2] = [(&["akamai"], &[]), (&["fastly"], points)];
     counted(&mut overview).answers[0].1 =
         answer("cdn_failure_beacons_total", &["provider"], &beacons);
     overview
@@ -149,7 +149,7 @@ fn hostile_names_are_text_everywhere() {
 #[test]
 fn shares_are_of_all_and_errors_are_told() {
     let mut overview = overview();
-    let requests: [(&[&str], &[(i64, u64)]); 2] = [
+    let requests: [Made<'_>; 2] = [
         (&["fastly", "2xx"], &[(2, 80)]),
         (&["fastly", "503"], &[(1, 20)]),
     ];
