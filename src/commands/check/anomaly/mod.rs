@@ -1,19 +1,25 @@
 //! How far a window is from the metric's own past, in deviations.
 //!
-//! There are up to three pasts. *Recent*: windows of the same length in the hours before, less a gap, so
-//! that a slow incident does not vouch for itself. *Days*: the same time of the seven days before.
-//! *Weeks*: the same time of the same day in the five weeks before. Each gives a median and a spread
-//! (MAD × 1.4826), and the window's distance from the one in units of the other. What counts is the
-//! smallest of them, and nothing where they disagree about the side: a steep morning differs from the hours
-//! before and not from yesterday's morning; a Saturday differs from Friday and not from its own
-//! earlier hours. Either past alone would raise an alarm each day.
+//! There are up to three pasts. *Recent*: windows of the same length in the six hours before, less a
+//! gap, so that a slow incident does not vouch for itself, and carried along the curve of the days before to
+//! the window's time of day. *Days*: the same time of the seven days before. *Weeks*: the same time
+//! of the same day in the five weeks before. Each gives a median and a spread (MAD × 1.4826), and the
+//! window's distance from the one in units of the other. What counts is the smallest of them, and nothing
+//! where they disagree about the side: a Saturday differs from the days before and not from its own earlier
+//! hours; a morning the other way round. Either alone would raise an alarm every week. The price: what
+//! lasts for hours becomes its own past, and its alarm ends after half of them and the gap.
 //!
-//! Counts scatter like √n even where the past happened to be quiet, so the spread is at least 1 + √median: in
-//! silence 1, so that three beacons are three deviations, six are six, and large counts follow √n.
-//! (√n alone would make the second beacon after a silent night an incident; the Poisson tail of so
-//! few is far longer than a normal one.) Days and weeks differ by more than chance; their spread is at
-//! least 5 % of their median. Who has no days yet cannot know the day's curve: there it is half of the
-//! median, which still finds what multiplies.
+//! The spread has floors. Counts scatter like √n even where the past happened to be quiet, so it is at least
+//! 1 + √median: in silence 1, so that three beacons are three deviations and no alarm, and seven are one. (√n
+//! alone would make the second beacon of a quiet night an incident; the Poisson tail of so few is far
+//! longer than a normal one.) Levels differ by 8 % for no reason, so it is at least that share of the
+//! median: with six deviations, half more is the least that is unusual. Who has no days yet cannot know
+//! the day's curve: there it is half of the median, which still finds what multiplies.
+//!
+//! Below the median distance is logarithmic, since nothing counts less than 0: a third is as far as
+//! levels differ, not two thirds of the way to a silence that could not be far enough.
+//!
+//! Hours and days are those of UTC: for some days after the clocks change, the curve is an hour off.
 
 #[cfg(test)]
 mod measured;
@@ -235,7 +241,7 @@ fn median(counts: &mut [f64]) -> f64 {
     if counts.is_empty() {
         return 0.0;
     }
-    let even = counts.len() % 2 == 0;
+    let even = counts.len().is_multiple_of(2);
     let (below, middle, _) = counts.select_nth_unstable_by(half, f64::total_cmp);
     let middle = *middle;
     if even {

@@ -176,7 +176,8 @@ fn stale_data_is_unknown_whatever_it_counted() {
 
 #[test]
 fn each_lack_makes_the_window_incomplete() {
-    let lacks: [(&str, fn(&mut Evidence)); 6] = [
+    type Lack = fn(&mut Evidence);
+    let lacks: [(&str, Lack); 6] = [
         ("not wholly counted", |e| line(e).incomplete = true),
         ("not understood", |e| line(e).unparsed = 60),
         ("near misses", |e| e.near_misses = minutes(&[(2, 7.0)])),
