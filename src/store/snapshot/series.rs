@@ -276,7 +276,7 @@ fn declared(
             return Ok(BTreeSet::new());
         }
         let longer = all.iter().flat_map(|labels| {
-            let with = |value: &String| [labels.as_slice(), &[value.clone()]].concat();
+            let with = |value: &String| [labels.as_slice(), std::slice::from_ref(value)].concat();
             values.iter().map(with)
         });
         all = longer.collect();
