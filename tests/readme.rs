@@ -357,6 +357,11 @@ fn configuration_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn check_paper_shows_what_the_program_does() {
+    check("docs/check.md");
+}
+
+#[test]
 fn init_paper_shows_what_the_program_does() {
     check("docs/init.md");
 }
@@ -404,6 +409,7 @@ fn every_paper_of_the_folder_is_checked() {
         [
             "alerts.md",
             "authors.md",
+            "check.md",
             "configuration.md",
             "explain.md",
             "init.md",

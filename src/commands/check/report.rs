@@ -12,6 +12,7 @@ use super::evidence::Evidence;
 use super::question::{Measure, Question};
 use super::verdict::{DoubtKind, Judged, Verdict};
 use super::words::{name, noun, number, time};
+use crate::cli::NoData;
 use crate::nagios::{Output, Perfdata, Range, State};
 
 /// Series of the summary beside the worst.
@@ -262,8 +263,10 @@ fn counted(found: &Found<'_>, least: &str) -> String {
 
 /// One value for each series; what is not known of this window is `U`.
 fn perfdata(found: &Found<'_>) -> Vec<Perfdata> {
-    let unknown =
-        found.verdict.window.is_none() || is_stale(found.verdict) || found.verdict.no_data;
+    let is_zero = found.question.limits.no_data == NoData::Ok;
+    let unknown = found.verdict.window.is_none()
+        || is_stale(found.verdict)
+        || found.verdict.no_data && !is_zero;
     let (unit, min) = match found.question.measure {
         Measure::Ratio { .. } => ("%", Some(0.0)),
         Measure::Anomaly => ("", None),
@@ -275,7 +278,7 @@ fn perfdata(found: &Found<'_>) -> Vec<Perfdata> {
             true => found.question.subject.metric.clone(),
             false => judged.labels.join(","),
         },
-        value: (!unknown).then_some(judged.value),
+        value: (!unknown || judged.by_open_minute).then_some(judged.value),
         unit,
         warning: judged.warning.clone(),
         critical: judged.critical.clone(),
