@@ -93,7 +93,7 @@ pub(super) fn share(part: f64, whole: f64) -> String {
         _ if part <= 0.0 => "0 %".to_owned(),
         _ if part >= whole => "100 %".to_owned(),
         ..0.1 => "under 0.1 %".to_owned(),
-        ..10.0 => format!("{percent:.1} %"),
+        ..9.95 => format!("{percent:.1} %"),
         ..99.0 => format!("{percent:.0} %"),
         _ => "over 99 %".to_owned(),
     }
