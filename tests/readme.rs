@@ -382,6 +382,11 @@ fn alerts_paper_shows_what_the_program_does() {
 }
 
 #[test]
+fn api_paper_shows_what_the_program_does() {
+    check("docs/api.md");
+}
+
+#[test]
 fn reports_paper_shows_what_the_program_does() {
     check("docs/reports.md");
 }
@@ -408,6 +413,7 @@ fn every_paper_of_the_folder_is_checked() {
         papers,
         [
             "alerts.md",
+            "api.md",
             "authors.md",
             "check.md",
             "configuration.md",

@@ -691,8 +691,11 @@ fn a_series_that_begins_in_prometheus_counts_from_zero_once() {
     );
 }
 
+/// Name of a target, and its values by time.
+type Target<'t> = (&'t str, &'t [(i64, Option<f64>)]);
+
 /// A Graphite with points of so many minutes ago.
-fn graphite(series: &[(&str, &[(i64, Option<f64>)])], step: i64) -> String {
+fn graphite(series: &[Target<'_>], step: i64) -> String {
     let series: Vec<String> = series
         .iter()
         .map(|(name, points)| {
