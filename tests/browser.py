@@ -49,3 +49,7 @@ def chromium(*switches):
             yield browser
         finally:
             browser.close()
+
+
+if __name__ == "__main__":
+    playwright()

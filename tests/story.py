@@ -374,6 +374,7 @@ def main():
     shots = folder / "shots"
     shots.mkdir(exist_ok=True)
     parts = Parts(folder)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("the story was broken off"))
     try:
         tell(parts, shots)
     finally:
