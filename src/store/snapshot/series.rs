@@ -173,15 +173,16 @@ fn no_metric(connection: &Connection, name: &str) -> rusqlite::Result<Trouble> {
 }
 
 fn unknown(what: String, name: &str, mut known: Vec<String>) -> Trouble {
-    known.sort_by_cached_key(|other| (std::cmp::Reverse(shared_pairs(name, other)), other.clone()));
+    known.sort_by_cached_key(|other| (std::cmp::Reverse(likeness(name, other)), other.clone()));
     Trouble::Question(StoreError::Unknown { what, known })
 }
 
-/// How many pairs of neighbouring bytes two names share.
-fn shared_pairs(a: &str, b: &str) -> usize {
+/// How many of the pairs of neighbouring bytes of two names both have, in thousandths.
+fn likeness(a: &str, b: &str) -> usize {
     let pairs =
         |name: &str| -> BTreeSet<(u8, u8)> { name.bytes().zip(name.bytes().skip(1)).collect() };
-    pairs(a).intersection(&pairs(b)).count()
+    let (a, b) = (pairs(a), pairs(b));
+    2000 * a.intersection(&b).count() / (a.len() + b.len()).max(1)
 }
 
 /// The smallest watermark of the logs that feed a metric; `None` while one of them had no line.
