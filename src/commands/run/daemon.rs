@@ -65,6 +65,7 @@ pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
         about: About::new(&prepared.config, environment().host, &clock),
         clock,
         store: prepared.config.store.path.value.clone(),
+        marks: std::sync::Mutex::default(),
         samples: agent.samples(),
     };
     let worker = Worker {

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::{
     Exposition, NotReady, Overview, Pages, Parameters, Refusal, SamplesAnswer, render,
@@ -34,6 +34,9 @@ pub(in crate::commands) struct AgentPages {
     pub(in crate::commands) clock: SystemClock,
     /// Where the store lies.
     pub(in crate::commands) store: PathBuf,
+    /// Held while a scrape looks for marks. SQLite closes the file of a reader only when nobody in the
+    /// process has it locked any more, and gives it to the next one: so many stay open as ever read at once.
+    pub(in crate::commands) marks: Mutex<()>,
     pub(in crate::commands) samples: Samples,
     pub(in crate::commands) about: About,
 }
@@ -47,6 +50,7 @@ impl AgentPages {
 
     /// Marks for dashboards; none while the store cannot be read, which the gauges of the store tell.
     fn newest_marks(&self) -> Vec<Mark> {
+        let _one = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         let since = self.clock.wall_ms().saturating_sub(MARKS_MS);
         let marks = self.snapshot().ok();
         marks
