@@ -211,7 +211,10 @@ fn session(shown: &[Shown], made: &str, folder: &Path) -> Vec<String> {
     let mut script = "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\nset -e\n".to_owned();
     script.push_str(made);
     for shown in shown {
-        script.push_str(&format!("echo '{NEXT}'\n{}\n", shown.command));
+        // One that should fail ends in `; echo $?`, and does not end the session.
+        let may_fail = shown.command.ends_with("; echo $?");
+        let errors = if may_fail { "set +e" } else { "set -e" };
+        script.push_str(&format!("echo '{NEXT}'\n{errors}\n{}\n", shown.command));
     }
     let (output, succeeded) = alone(&script, folder);
     let mut mistakes = Vec::new();

@@ -183,13 +183,15 @@ fn a_real_graphite_shows_the_event() {
             _ => Err(format!("{events}")),
         }
     });
-    let answer = get(
-        &address,
-        "/render?format=json&from=-10min&target=events('deploy')",
-    );
-    let drawn: Value = serde_json::from_str(&answer.unwrap().body).unwrap();
-    let points = drawn[0]["datapoints"].as_array().unwrap().iter();
-    let sum: f64 = points.filter_map(|point| point[0].as_f64()).sum();
-    assert!((sum - 1.0).abs() < 1e-9, "{drawn}");
+    let target = "/render?format=json&from=-10min&target=events('deploy')";
+    eventually(DEADLINE, "graphite-web draws the event", || {
+        let answer = get(&address, target).ok_or("no answer")?;
+        let drawn: Value = serde_json::from_str(&answer.body).map_err(|e| e.to_string())?;
+        let points = drawn[0]["datapoints"].as_array().ok_or("no series")?.iter();
+        let sum: f64 = points.filter_map(|point| point[0].as_f64()).sum();
+        ((sum - 1.0).abs() < 1e-9)
+            .then_some(())
+            .ok_or(format!("{drawn}"))
+    });
     scene.ends_exact();
 }
