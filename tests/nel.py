@@ -249,7 +249,7 @@ def story(folder, processes, pair):
     (folder / "state").mkdir(mode=0o750)
     (folder / "beacontail.toml").write_text(
         f'[agent]\nflush = "100ms"\npoll = "100ms"\n[store]\npath = "{folder}/state/store.db"\n'
-        f'[http]\nlisten = "127.0.0.1:{agent_port}"\n[[log]]\nname = "nel"\npath = "{log}"\nparser = "nel-report"\nfrom = "start"\n')
+        f'[http]\nlisten = "127.0.0.1:{agent_port}"\n[status]\nlisten = ""\n[[log]]\nname = "nel"\npath = "{log}"\nparser = "nel-report"\nfrom = "start"\n')
     processes.start("agent", PROGRAM, "run", "-c", folder / "beacontail.toml")
     # Both servers come from the snippet; the site's process has a page, and is the one that goes.
     root = folder / "page"
