@@ -2,8 +2,9 @@
 //!
 //! Before any page: the password where one is wanted, then the method, then that there is no body.
 //! Pages are made on threads that may block; the lock that a page takes is released before the
-//! first byte is sent. Texts of `/metrics` and answers of the API are large, so there are only so many at a time: the
-//! permit for one travels with the answer, and is given back when its last byte is sent.
+//! first byte is sent. Texts of `/metrics` and answers of the API are large, so there are only so
+//! many at a time: the permit for one travels with the answer, and is given back when its last byte is
+//! sent, or when it is made for somebody who has left.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -90,6 +91,7 @@ pub trait Pages: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     fn status(&self) -> Result<AgentStatus, Refusal>;
+
     /// Everything that the status page shows.
     fn overview(&self) -> Overview;
 
@@ -178,19 +180,29 @@ impl Routes {
         let path = request.uri().path();
         let is_page = path == "/" && self.serves.status;
         let is_large = is_page || path == "/metrics" || path.starts_with("/api/");
-        let permit = match is_large {
-            // Never closed, so there is always a permit in the end.
-            true => self.permits.acquire_owned().await.ok(),
-            false => None,
+        let answer = TowerToHyperService::new(self.router).call(request);
+        let made = async move {
+            match answer.await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
         };
-        let mut response = match TowerToHyperService::new(self.router).call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-        if let Some(permit) = permit {
-            response.extensions_mut().insert(Permit(Arc::new(permit)));
+        if !is_large {
+            return made.await;
         }
-        response
+        // Never closed, so there is always a permit in the end.
+        let permit = self.permits.acquire_owned().await.ok();
+        // A thread that makes an answer goes on when its client has left. So does this task, with the
+        // permit: else who asks and leaves, again and again, would have any number made at a time.
+        let made = tokio::spawn(async move {
+            let mut response = made.await;
+            if let Some(permit) = permit {
+                response.extensions_mut().insert(Permit(Arc::new(permit)));
+            }
+            response
+        });
+        let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        made.await.unwrap_or_else(failed)
     }
 
     async fn refusal(&self, request: &hyper::Request<Incoming>) -> Option<Response> {

@@ -41,7 +41,8 @@ pub struct Limits {
     pub pause: Duration,
     /// Bytes of a head; not below 8 KiB.
     pub head_bytes: usize,
-    /// Texts of `/metrics` and answers of the API in memory at the same time; the next request waits for one to be sent.
+    /// Texts of `/metrics` and answers of the API in memory at the same time; the next request waits
+    /// for one to be sent.
     pub pages: usize,
     /// Connections at the same time.
     pub connections: usize,

@@ -611,6 +611,29 @@ async fn texts_that_are_not_read_do_not_pile_up() {
 }
 
 #[tokio::test]
+async fn what_is_made_for_who_has_left_counts_until_it_is_made() {
+    let pages = Arc::new(Fixed::new("x"));
+    let limits = Limits {
+        pages: 1,
+        answer: SHORT,
+        ..Limits::default()
+    };
+    let server = Running::new(&pages, limits, None);
+    pages.close();
+    for _ in 0..2 {
+        assert_eq!(
+            server.ask("GET /metrics", "").await,
+            "",
+            "it takes too long"
+        );
+    }
+    let begun = pages.waiting();
+    pages.open();
+    assert_eq!(begun, 1, "the second text is not begun");
+    eventually(async || server.ask("GET /metrics", "").await.contains(" 200 ")).await;
+}
+
+#[tokio::test]
 async fn who_reads_slowly_loses_the_connection_in_the_end() {
     let pages = Arc::new(Fixed::new(&"x".repeat(32 << 20)));
     let limits = Limits {
