@@ -270,7 +270,8 @@ fn forwarded_for(headers: &HeaderMap) -> Option<String> {
         .map(|line| String::from_utf8_lossy(line.as_bytes()))
         .collect();
     let list = lines.join(", ");
-    let start = list.len().saturating_sub(FORWARDED_BYTES);
+    // What a visitor wrote need not be ASCII, and is cut between its letters.
+    let start = list.ceil_char_boundary(list.len().saturating_sub(FORWARDED_BYTES));
     let start = match start {
         0 => 0,
         _ => start + list.get(start..).and_then(|rest| rest.find(','))? + 1,
@@ -303,5 +304,13 @@ mod tests {
         assert!(kept.len() <= FORWARDED_BYTES && kept.starts_with("198.51.100.7,"));
         assert!(kept.ends_with(", 192.0.2.9"));
         assert_eq!(of(&[&"x".repeat(2000)]), None);
+        for more in ["", "x", "xx"] {
+            let odd = format!("{}{more}, 192.0.2.9", "é".repeat(600));
+            assert_eq!(
+                of(&[&odd]).unwrap(),
+                "192.0.2.9",
+                "whatever stands before it"
+            );
+        }
     }
 }
