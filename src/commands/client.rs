@@ -25,6 +25,7 @@ pub(super) const MAX_BODY: u64 = 32 << 20;
 const MAX_QUOTED: usize = 200;
 /// Redirects that are followed on one server.
 const MAX_REDIRECTS: usize = 3;
+
 /// What proves who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Secret {
@@ -232,7 +233,7 @@ impl Client {
             true => format!("{server}{to}"),
             false => to.to_owned(),
         };
-        if !to.is_empty() && server_of(&next) == server && next.len() <= url.len() + 1024 {
+        if is_at(&next, server) && next.len() <= url.len() + 1024 {
             return Ok(Some(next));
         }
         Err(ClientError::Elsewhere {
@@ -332,14 +333,19 @@ fn said(body: &[u8]) -> String {
     }
 }
 
-/// Scheme, host and port of a URL.
+/// Scheme, host and port of a URL without a user.
 fn server_of(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
-    let length = url
-        .get(start..)
-        .unwrap_or_default()
-        .find(['/', '?', '#', '@', '\\']);
-    length.map_or(url, |length| url.get(..start + length).unwrap_or(url))
+    let rest = url.get(start..).unwrap_or_default();
+    let length = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    url.get(..start + length).unwrap_or(url)
+}
+
+/// Whether a URL is one of this server. What stands behind its host and port must end them: in
+/// `http://server@other/` the server's name is that of a user at another one.
+fn is_at(url: &str, server: &str) -> bool {
+    let rest = url.strip_prefix(server);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
 }
 
 /// `?name=value&…`, or nothing.
@@ -381,8 +387,22 @@ mod tests {
     fn a_server_is_scheme_host_and_port() {
         assert_eq!(server_of("http://a:1/b?c"), "http://a:1");
         assert_eq!(server_of("https://a"), "https://a");
-        assert_ne!(server_of("http://a@evil/"), "http://a:1");
-        assert_ne!(server_of("http://a.evil/"), server_of("http://a/"));
+    }
+
+    #[test]
+    fn a_redirect_leads_to_the_same_server_or_nowhere() {
+        for server in ["http://a", "http://a:1"] {
+            for same in ["", "/", "/b?c", "?c"] {
+                assert!(is_at(&format!("{server}{same}"), server), "{server}{same}");
+            }
+            for other in ["@evil/", ":2@evil/", ".evil/", "\\@evil/", "0/", "%40evil/"] {
+                assert!(
+                    !is_at(&format!("{server}{other}"), server),
+                    "{server}{other}"
+                );
+            }
+        }
+        assert!(!is_at("https://a/", "http://a") && !is_at("", "http://a"));
     }
 
     #[test]
