@@ -148,7 +148,7 @@ static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
     let name = r"(?:token|key|pass|pwd|secret|sess|sid|auth|sig|cred|jwt|otp|ticket)";
     let parts = [
         format!(
-            r#"(?P<query>[\w.%\[\]-]*{name}[\w.%\[\]-]*?(?:=|%3d))(?:[^&;\s"%]|%[^2&;\s"]|%2[^6&;\s"])+"#
+            r#"(?P<query>[\w.%\[\]-]*{name}[\w.%\[\]-]*?(?:=|%3d))(?:\\?"[^"]+|(?:[^&;\s"%]|%[^2&;\s"]|%2[^6&;\s"])+)"#
         ),
         format!(r#"(?P<quoted>[\w.-]*{name}[\w.-]*\\?"\s*:\s*\\?")[^"]*"#),
         format!(r#"(?P<plain>[\w-]*{name}[\w-]*:\s*)(?:(?:bearer|basic|digest)\s+)?[^\s,;"]+"#),
@@ -201,6 +201,8 @@ mod tests {
                 "/a?u=%2Fb%3Fapi_key%3D…%26c%3D1",
             ),
             ("PHPSESSID=s3cr3t; theme=dark", "PHPSESSID=…; theme=dark"),
+            (r#"sess="s3cr3t x"; a=1"#, r#"sess=…"; a=1"#),
+            (r#"sess=\"s3cr3t x\"; a=1"#, r#"sess=…"; a=1"#),
             (
                 r#"{"password": "s3cr3t, and", "a": 1}"#,
                 r#"{"password": "…", "a": 1}"#,
