@@ -22,6 +22,7 @@ mod written;
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -290,22 +291,27 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
         return Ok(());
     }
     if path.exists() {
-        let mut old = path.as_os_str().to_owned();
-        old.push(".old");
-        fs::copy(path, PathBuf::from(old))
-            .with_context(|| format!("cannot keep the old {shown}"))?;
+        keep(path, folder).with_context(|| format!("cannot keep the old {shown}"))?;
     }
-    put(path, folder, text).with_context(|| format!("cannot write {shown}"))?;
+    // The agent is another user, and nothing in it is secret.
+    let rights = fs::Permissions::from_mode(0o644);
+    put(path, folder, text.as_bytes(), rights).with_context(|| format!("cannot write {shown}"))?;
     Ok(())
 }
 
-fn put(path: &Path, folder: &Path, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
+/// What is there, as FILE.old, with its rights: an operator may have put secrets into it.
+fn keep(path: &Path, folder: &Path) -> std::io::Result<()> {
+    let mut old = path.as_os_str().to_owned();
+    old.push(".old");
+    let rights = fs::metadata(path)?.permissions();
+    put(Path::new(&old), folder, &fs::read(path)?, rights)
+}
+
+/// Puts a whole file in the place of whatever has its name: a link there is replaced, not followed.
+fn put(path: &Path, folder: &Path, text: &[u8], rights: fs::Permissions) -> std::io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    // The agent is another user, and nothing in it is secret.
-    file.as_file()
-        .set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.write_all(text)?;
+    file.as_file().set_permissions(rights)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
@@ -331,4 +337,26 @@ fn next_steps(out: &Path, plan: &Plan) -> Result<(), Failure> {
         ));
     }
     print(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_was_there_is_kept_with_its_rights_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("elsewhere"), "precious").unwrap();
+        symlink(at("elsewhere"), at("a.toml.old")).unwrap();
+        fs::write(at("a.toml"), "secret").unwrap();
+        fs::set_permissions(at("a.toml"), fs::Permissions::from_mode(0o600)).unwrap();
+        replace(&at("a.toml"), "new").unwrap();
+        assert_eq!(fs::read_to_string(at("elsewhere")).unwrap(), "precious");
+        assert_eq!(fs::read_to_string(at("a.toml.old")).unwrap(), "secret");
+        assert_eq!(fs::read_to_string(at("a.toml")).unwrap(), "new");
+        let rights = fs::symlink_metadata(at("a.toml.old")).unwrap();
+        assert_eq!(rights.permissions().mode() & 0o777, 0o600);
+    }
 }
