@@ -22,7 +22,8 @@ pub struct SeriesQuestion {
     /// Seconds of a step: a multiple of 60, of 3600 when it is longer. From 3600 on, roll-ups of minutes
     /// that expired count too.
     pub step: i64,
-    /// More points than these are an error; `None` when whoever asks can hold any number.
+    /// More points than these are an error, and so is a question for which many times as many counts
+    /// would have to be read; `None` when whoever asks can wait and hold any number.
     pub most: Option<usize>,
 }
 

@@ -7,6 +7,7 @@
 //! Not here: judging. Whether the values are old or incomplete is told, not decided.
 
 mod reach;
+mod scan;
 mod series;
 mod status;
 
@@ -19,7 +20,7 @@ use super::answer::{Mark, SeriesAnswer, SeriesQuestion, StoreStatus};
 use super::{StoreError, mark, place};
 use reach::{Reached, Reader};
 #[cfg(test)]
-pub(super) use series::clusters;
+pub(super) use scan::clusters;
 
 /// How often an answer is tried while the store changes.
 const ATTEMPTS: usize = 5;

@@ -1,14 +1,13 @@
 //! One metric over time, out of windows and hours.
 //!
 //! A minute belongs to a metric as outputs see it: definitions of one name, kind and set of labels add up.
-//! Windows are keyed by minute first, so a range of time is read as one short range of rows for each
-//! minute and for each cluster of the metric's series; what other metrics counted is passed over unread.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::Trouble;
+use super::scan::{Each, HOUR, Scan};
 use super::status::{label_names, type_name};
 use crate::metrics::{Decimal, Kind};
 use crate::store::StoreError;
@@ -24,8 +23,8 @@ const INCOMPLETE: &str = "beacontail_incomplete";
 const MAX_DECLARED: usize = 10_000;
 /// A window may be of a later minute than its count, by the clock of a log.
 const AHEAD: i64 = 2 * 86_400;
-/// Most clusters of series that are read one after another in each minute.
-const CLUSTERS: usize = 16;
+/// Rows that may be read for each point that an answer may have: labels that are not kept add up.
+const ROWS: usize = 25;
 
 /// Label values by name.
 pub(super) type Labels = BTreeMap<String, String>;
@@ -61,7 +60,11 @@ pub(super) fn answer(
             .labels(id)
             .map_or(Ok(()), |labels| sums.add(grid.step_of(at), id, labels, row))
     };
-    scan_all(connection, &ids, &grid, &mut add)?;
+    let scan = Scan::new(
+        connection,
+        question.most.map(|most| most.saturating_mul(ROWS)),
+    );
+    scan_all(&scan, &ids, &grid, &mut add)?;
     let complete_from = metric.complete_from.max(0);
     Ok(SeriesAnswer {
         metric: question.metric.clone(),
@@ -72,12 +75,10 @@ pub(super) fn answer(
         step: grid.step,
         complete_from,
         watermark: watermark(connection, metric.id)?,
-        steps: steps(connection, &metric, &grid)?,
+        steps: steps(connection, &scan, &metric, &grid)?,
         series: sums.series(declared),
     })
 }
-
-const HOUR: i64 = 3600;
 
 /// The steps of an answer.
 #[derive(Clone, Copy, Debug)]
@@ -419,7 +420,12 @@ impl<'q> Sums<'q> {
 }
 
 /// Steps in which the logs of a metric had lines.
-fn steps(connection: &Connection, metric: &Found, grid: &Grid) -> Result<Vec<StepState>, Trouble> {
+fn steps(
+    connection: &Connection,
+    scan: &Scan<'_>,
+    metric: &Found,
+    grid: &Grid,
+) -> Result<Vec<StepState>, Trouble> {
     let feeds = |labels: &Labels| {
         let log = labels.get("log");
         log.is_some_and(|log| metric.logs.iter().any(|(_, name)| name == log))
@@ -441,7 +447,7 @@ fn steps(connection: &Connection, metric: &Found, grid: &Grid) -> Result<Vec<Ste
         step.unparsed = step.unparsed.saturating_add(if unparsed { n } else { 0 });
         Ok(())
     };
-    scan_all(connection, &lines.ids(), grid, &mut count)?;
+    scan_all(scan, &lines.ids(), grid, &mut count)?;
     let flags = Members::of(connection, INCOMPLETE, grid.from, &feeds)?;
     let mut flag = |at: i64, _: i64, row: &Row<'_>| {
         let cell = cell::from_row(row, &Kind::Last)?;
@@ -451,111 +457,14 @@ fn steps(connection: &Connection, metric: &Found, grid: &Grid) -> Result<Vec<Ste
         }
         Ok(())
     };
-    scan_all(connection, &flags.ids(), grid, &mut flag)?;
+    scan_all(scan, &flags.ids(), grid, &mut flag)?;
     Ok(steps.into_values().filter(|step| step.lines > 0).collect())
 }
 
-/// Called with the start of a minute or hour, the row id of the series, and the row, whose first columns are
-/// `n` and `cell`.
-pub(super) type Each<'e> = dyn FnMut(i64, i64, &Row<'_>) -> Result<(), Trouble> + 'e;
-
-/// Statements over one of the tables of cells.
-struct Cells {
-    bounds: &'static str,
-    rows: &'static str,
-    seconds: i64,
-}
-
-const WINDOWS: Cells = Cells {
-    bounds: "SELECT min(minute), max(minute) FROM window",
-    rows: "SELECT n, cell, series FROM window WHERE minute = ?1 AND series BETWEEN ?2 AND ?3",
-    seconds: 60,
-};
-
-const HOURS: Cells = Cells {
-    bounds: "SELECT min(hour), max(hour) FROM hour",
-    rows: "SELECT n, cell, series FROM hour WHERE hour = ?1 AND series BETWEEN ?2 AND ?3",
-    seconds: HOUR,
-};
-
-/// Reads the windows of some series, sorted by row id, oldest first.
-pub(super) fn scan_windows(
-    connection: &Connection,
-    ids: &[i64],
-    from: i64,
-    to: i64,
-    each: &mut Each<'_>,
-) -> Result<(), Trouble> {
-    scan(connection, &WINDOWS, ids, (from, to), each)
-}
-
 /// Reads hours where steps are that long, and windows.
-fn scan_all(
-    connection: &Connection,
-    ids: &[i64],
-    grid: &Grid,
-    each: &mut Each<'_>,
-) -> Result<(), Trouble> {
+fn scan_all(scan: &Scan<'_>, ids: &[i64], grid: &Grid, each: &mut Each<'_>) -> Result<(), Trouble> {
     if grid.step >= HOUR {
-        scan(connection, &HOURS, ids, (grid.from, grid.to), each)?;
+        scan.hours(ids, grid.from, grid.to, each)?;
     }
-    scan_windows(connection, ids, grid.from, grid.to, each)
-}
-
-fn scan(
-    connection: &Connection,
-    cells: &Cells,
-    ids: &[i64],
-    (from, to): (i64, i64),
-    each: &mut Each<'_>,
-) -> Result<(), Trouble> {
-    let bounds: (Option<i64>, Option<i64>) = connection
-        .prepare_cached(cells.bounds)?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (Some(first), Some(last)) = bounds else {
-        return Ok(());
-    };
-    let unit = cells.seconds;
-    // Starts are multiples of the unit, and `from` is one or lies between two.
-    let first = first.max(
-        from.saturating_add(unit - 1)
-            .div_euclid(unit)
-            .saturating_mul(unit),
-    );
-    let clusters = clusters(ids);
-    let mut statement = connection.prepare_cached(cells.rows)?;
-    let starts = std::iter::successors(Some(first), |at| at.checked_add(unit));
-    for at in starts.take_while(|&at| at < to && at <= last) {
-        for &(low, high) in &clusters {
-            let mut rows = statement.query(params![at, low, high])?;
-            while let Some(row) = rows.next()? {
-                let id: i64 = row.get(2)?;
-                if ids.binary_search(&id).is_ok() {
-                    each(at, id, row)?;
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Ranges that hold all of the sorted `ids`, cut at the widest gaps between them.
-pub(in crate::store) fn clusters(ids: &[i64]) -> Vec<(i64, i64)> {
-    let (Some(&low), Some(&high)) = (ids.first(), ids.last()) else {
-        return Vec::new();
-    };
-    let pairs = ids.iter().zip(ids.iter().skip(1));
-    let mut gaps: Vec<(i64, i64)> = pairs
-        .map(|(&before, &after)| (before, after))
-        .filter(|(before, after)| after - before > 1)
-        .collect();
-    gaps.sort_unstable_by_key(|(before, after)| std::cmp::Reverse(after - before));
-    gaps.truncate(CLUSTERS - 1);
-    gaps.sort_unstable();
-    let lows = std::iter::once(low).chain(gaps.iter().map(|&(_, after)| after));
-    let highs = gaps
-        .iter()
-        .map(|&(before, _)| before)
-        .chain(std::iter::once(high));
-    lows.zip(highs).collect()
+    scan.windows(ids, grid.from, grid.to, each)
 }

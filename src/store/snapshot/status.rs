@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Trouble;
-use super::series::{LINES, Members, scan_windows};
+use super::scan::Scan;
+use super::series::{LINES, Members};
 use crate::metrics::MetricType;
 use crate::store::answer::{FileStatus, LogStatus, MetricStatus, OutputStatus, StoreStatus};
-use crate::store::cell;
+use crate::store::{cell, mark};
 
 /// Lines are counted over so many seconds.
 const RECENT: i64 = 3600;
@@ -23,7 +24,7 @@ pub(super) fn answer(connection: &Connection, now_ms: i64) -> Result<StoreStatus
         logs: logs(connection, now_ms.div_euclid(1000))?,
         outputs: outputs(connection)?,
         metrics: metrics(connection)?,
-        marks: super::super::mark::recent(connection, now_ms)?,
+        marks: mark::recent(connection, now_ms)?,
     })
 }
 
@@ -68,7 +69,7 @@ fn recent_lines(connection: &Connection, now: i64) -> Result<BTreeMap<String, [u
     let from = end.saturating_sub(RECENT);
     let mut lines: BTreeMap<String, [u64; 3]> = BTreeMap::new();
     let members = Members::of(connection, LINES, from, &|_| true)?;
-    scan_windows(connection, &members.ids(), from, end, &mut |_, id, row| {
+    Scan::new(connection, None).windows(&members.ids(), from, end, &mut |_, id, row| {
         let place = |result: &str| {
             ["parsed", "unparsed", "rejected"]
                 .iter()

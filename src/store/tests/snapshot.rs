@@ -396,3 +396,21 @@ fn who_looks_at_the_lock_keeps_no_agent_from_starting() {
         over.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
+
+#[test]
+fn what_may_be_read_for_an_answer_is_limited_by_what_it_may_hold() {
+    let mut fixture = Fixture::new(vec![by_pop()]);
+    let pops: Vec<String> = (0..60).map(|n| format!("P{n}")).collect();
+    let counts: Vec<_> = pops
+        .iter()
+        .map(|pop| (0, vec!["fastly", pop.as_str()], T, vec![1]))
+        .collect();
+    fixture.count(&counts, MS);
+    let mut question = ask("by_pop_total", &[]);
+    question.most = Some(3);
+    let answer = fixture.series(&question);
+    assert_eq!(points(&answer), [(String::new(), vec![(0, 60)])]);
+    question.most = Some(2);
+    let error = fixture.snapshot().series(&question, &all).unwrap_err();
+    assert!(error.to_string().contains("a shorter time"), "{error}");
+}
