@@ -16,6 +16,9 @@ use crate::store::SeriesQuestion;
 const PARAMETERS: [&str; 6] = ["metric", "by", "from", "to", "step", "match"];
 /// Seconds that are answered when nothing else is asked.
 const USUAL: i64 = 3600;
+/// Most regular expressions in the matchers of a question, and bytes of all matchers.
+const PATTERNS: usize = 4;
+const MATCH_BYTES: usize = 4096;
 /// Most points of an answer.
 const MOST: usize = 200_000;
 
@@ -141,6 +144,14 @@ fn duration(text: &str) -> Option<i64> {
 }
 
 fn read_matchers(text: &str) -> Result<Vec<Matcher>, Refusal> {
+    // Counted before any is compiled: each may take megabytes.
+    let patterns = text.matches("=~").count() + text.matches("!~").count();
+    if patterns > PATTERNS || text.len() > MATCH_BYTES {
+        return Err(refused(format!(
+            "`match` is too much to look for; at most {PATTERNS} regular expressions in {MATCH_BYTES} \
+             bytes are"
+        )));
+    }
     let written = At {
         value: text.to_owned(),
         place: Place::argument("match", text),
@@ -221,6 +232,21 @@ mod tests {
         assert_eq!(asked.question.matched, ["provider", "code"]);
         assert!(asked.keeps("code", "503") && !asked.keeps("code", "404"));
         assert!(!asked.keeps("provider", "") && asked.keeps("pop", ""));
+    }
+
+    #[test]
+    fn a_question_compiles_a_few_patterns_and_no_more() {
+        let patterns = |n: usize| vec!["a=~\"x+\""; n].join(",");
+        assert!(read(&[("metric", "x"), ("match", &patterns(PATTERNS))]).is_ok());
+        let plain = vec!["a!=\"x\""; 100].join(",");
+        assert!(read(&[("metric", "x"), ("match", &plain)]).is_ok());
+        for text in [patterns(PATTERNS + 1), plain.repeat(6)] {
+            let refused = read(&[("metric", "x"), ("match", &text)]).unwrap_err();
+            assert!(
+                refused.contains("at most 4 regular expressions"),
+                "{refused}"
+            );
+        }
     }
 
     #[test]
