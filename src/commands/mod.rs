@@ -1,5 +1,6 @@
 //! The commands: the only place where sources, the pipeline and the outputs meet.
 
+mod base64;
 mod check;
 mod client;
 mod detect;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ureq::tls::{Certificate, PemItem, parse_pem};
 
 use super::{ClientError, Secret};
+use crate::commands::base64::base64;
 use crate::diagnostic::Untrusted;
 
 /// Most bytes of a file with a secret.
@@ -89,42 +90,4 @@ fn read_secret(path: &Path, warnings: &mut Vec<String>) -> io::Result<String> {
     let mut text = String::new();
     file.take(MAX_SECRET).read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// RFC 4648 section 4, for credentials (RFC 7617).
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let group = (0..3).fold(0usize, |group, n| {
-            group << 8 | usize::from(chunk.get(n).copied().unwrap_or(0))
-        });
-        for n in 0..4 {
-            let letter = LETTERS.get(group >> (18 - 6 * n) & 63).copied();
-            text.push(match n <= chunk.len() {
-                true => letter.map_or('=', char::from),
-                false => '=',
-            });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-            ("nagios:s3cr:t", "bmFnaW9zOnMzY3I6dA=="),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-    }
 }
