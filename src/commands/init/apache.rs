@@ -33,17 +33,7 @@ const PROJECT_PLACES: [&str; 3] = ["/httpd.conf", "/apache/httpd.conf", "/apache
 
 /// Adds what Apache's configuration says.
 pub(super) fn survey(tree: &Tree, survey: &mut Survey) {
-    let project: &[&str] = if tree.is_this_host() {
-        &[]
-    } else {
-        &PROJECT_PLACES
-    };
-    for place in PLACES.iter().chain(project) {
-        survey.looked.push((*place).to_owned());
-        if tree.kind(place) != Some(Kind::File) {
-            continue;
-        }
-        survey.has(Server::Apache);
+    for place in survey.main_files(tree, Server::Apache, &PLACES, &PROJECT_PLACES) {
         let mut reading = Reading {
             tree,
             root: usual_root(place),

@@ -6,6 +6,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::tree::{Kind, Tree};
 use crate::diagnostic::Untrusted;
 
 /// The servers that are known.
@@ -143,6 +144,26 @@ impl Survey {
         if !known {
             self.errors.push(log);
         }
+    }
+
+    /// The main files of a server that are there, of the usual places and, where the root is a project's
+    /// folder, of those of projects.
+    pub(super) fn main_files<'p>(
+        &mut self,
+        tree: &Tree,
+        server: Server,
+        usual: &[&'p str],
+        of_projects: &[&'p str],
+    ) -> Vec<&'p str> {
+        let of_projects = of_projects.iter().filter(|_| !tree.is_this_host());
+        let places: Vec<&str> = usual.iter().chain(of_projects).copied().collect();
+        self.looked.extend(places.iter().map(ToString::to_string));
+        let is_there = |place: &&str| tree.kind(place) == Some(Kind::File);
+        let found: Vec<&str> = places.into_iter().filter(is_there).collect();
+        if !found.is_empty() {
+            self.has(server);
+        }
+        found
     }
 
     /// Notes a server once.

@@ -5,7 +5,7 @@
 
 use super::found::{AccessLog, Destination, Layout, Server, Spot, Survey, standard_stream};
 use super::rsyslog::{self, LISTEN};
-use super::tree::{Kind, Tree};
+use super::tree::Tree;
 use crate::diagnostic::Untrusted;
 
 const PLACES: [&str; 2] = [
@@ -38,17 +38,7 @@ const ABOVE_INFO: [&str; 6] = ["emerg", "alert", "crit", "err", "warning", "noti
 
 /// Adds what HAProxy's configuration says.
 pub(super) fn survey(tree: &Tree, survey: &mut Survey) {
-    let project: &[&str] = if tree.is_this_host() {
-        &[]
-    } else {
-        &PROJECT_PLACES
-    };
-    for place in PLACES.iter().chain(project) {
-        survey.looked.push((*place).to_owned());
-        if tree.kind(place) != Some(Kind::File) {
-            continue;
-        }
-        survey.has(Server::Haproxy);
+    for place in survey.main_files(tree, Server::Haproxy, &PLACES, &PROJECT_PLACES) {
         let mut reading = Reading::default();
         let folder = super::found::folder(place);
         let mut files = vec![(*place).to_owned()];

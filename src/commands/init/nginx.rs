@@ -45,17 +45,7 @@ const PROJECT_PLACES: [&str; 4] = [
 
 /// Adds what nginx' configuration says.
 pub(super) fn survey(tree: &Tree, survey: &mut Survey) {
-    let project: &[&str] = if tree.is_this_host() {
-        &[]
-    } else {
-        &PROJECT_PLACES
-    };
-    for place in PLACES.iter().chain(project) {
-        survey.looked.push((*place).to_owned());
-        if tree.kind(place) != Some(Kind::File) {
-            continue;
-        }
-        survey.has(Server::Nginx);
+    for place in survey.main_files(tree, Server::Nginx, &PLACES, &PROJECT_PLACES) {
         let mut reading = Reading {
             tree,
             main: place,
