@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Unit, Zoned, ZonedRound};
 
 use crate::cli::Step;
+use crate::config::duration;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::pipeline::{TimeRange, Windows};
 
@@ -64,6 +65,16 @@ fn moment(flag: &str, text: &str, zone: &TimeZone) -> Result<i64, Diagnostic> {
                 .error(format!("`{text}` is not a time"), "not understood");
             error.help("write 2013-10-31T07:06:00Z, or 2013-10-31T07:06 for a time in --timezone")
         })
+}
+
+/// A time as questions and marks take it: RFC 3339 with a zone, Unix seconds, or how long before `now`
+/// it was, such as `-10m`.
+pub(super) fn at_or_before(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Some(ago) = text.strip_prefix('-') {
+        return now.checked_sub(duration(ago)?).ok();
+    }
+    let seconds = || Timestamp::from_second(text.parse().ok()?).ok();
+    text.parse().ok().or_else(seconds)
 }
 
 /// Steps of a minute, or of an hour or a day of a zone.

@@ -6,16 +6,17 @@
 
 mod deliver;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::cli::MarkArgs;
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Place, Untrusted};
+use crate::diagnostic::{Diagnostic, Place, Untrusted, is_printable};
 use crate::store::{self, Mark};
 
 use super::run::{environment, refused_store};
+use super::times::at_or_before;
 use super::{Done, Failure, print, say, say_all};
 
 /// Where the configuration of a service is.
@@ -29,16 +30,12 @@ const TAGS: usize = 10;
 /// Runs the command.
 pub(super) fn run(args: &MarkArgs) -> Result<Done, Failure> {
     let mark = read(args, Timestamp::now())?;
-    let config = match &args.store {
-        Some(_) => None,
-        None => Some(configured(
-            args.config.as_deref().unwrap_or(Path::new(CONFIG)),
-        )?),
-    };
-    let path: PathBuf = match (&args.store, &config) {
-        (Some(path), _) => path.clone(),
-        (None, Some(config)) => config.store.path.value.clone(),
-        (None, None) => PathBuf::from(CONFIG),
+    let (path, config) = match &args.store {
+        Some(path) => (path.clone(), None),
+        None => {
+            let config = configured(args.config.as_deref().unwrap_or(Path::new(CONFIG)))?;
+            (config.store.path.value.clone(), Some(config))
+        }
     };
     store::record(&path, &mark).map_err(|error| refused_store(&error))?;
     let mut places = vec!["the store".to_owned()];
@@ -92,7 +89,7 @@ fn read(args: &MarkArgs, now: Timestamp) -> Result<Mark, Vec<Diagnostic>> {
     let at = args
         .at
         .as_deref()
-        .map_or(Some(now), |text| moment(text, now));
+        .map_or(Some(now), |text| at_or_before(text, now));
     if let (None, Some(text)) = (at, &args.at) {
         let place = Place::argument("--at", text);
         mistakes.push(
@@ -123,16 +120,12 @@ fn text_mistake(text: &str) -> Option<Diagnostic> {
             text.len()
         ));
     }
-    let hostile = |c: char| c.is_control() || is_invisible(c);
-    match text.contains(hostile) {
-        true => wrong("the text holds control characters; write it on one line".to_owned()),
-        false => None,
+    match text.chars().all(is_printable) {
+        true => None,
+        false => {
+            wrong("the text holds characters that cannot be seen; write it on one line".to_owned())
+        }
     }
-}
-
-/// Characters that change how others are shown: line and direction marks.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 fn tag_mistake(tag: &str) -> Option<Diagnostic> {
@@ -144,26 +137,6 @@ fn tag_mistake(tag: &str) -> Option<Diagnostic> {
     Some(mistake.help(format!(
         "a tag is a word of up to {TAG} letters, digits and `_.:/-`; give --tag several times for several"
     )))
-}
-
-fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let plain = || {
-        let seconds = text.parse::<u32>().ok()?;
-        Timestamp::from_second(i64::from(seconds)).ok()
-    };
-    let relative = || {
-        let unit = match text.bytes().last()? {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3600,
-            b'd' => 86_400,
-            _ => return None,
-        };
-        let number = text.strip_prefix('-')?;
-        let number: u32 = number.get(..number.len() - 1)?.parse().ok()?;
-        Timestamp::from_second(now.as_second() - i64::from(number) * unit).ok()
-    };
-    text.parse().ok().or_else(plain).or_else(relative)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use jiff::Timestamp;
 
+use crate::commands::times::at_or_before;
+use crate::config::duration;
 use crate::definition::At;
 use crate::diagnostic::{Place, Untrusted, similar};
 use crate::http::{Parameters, Refusal};
@@ -104,14 +106,9 @@ fn labels(parameters: &Parameters) -> Vec<String> {
 }
 
 fn time(name: &str, text: &str, now: i64) -> Result<i64, Refusal> {
-    let relative = || {
-        let ago = text.strip_prefix('-').and_then(duration)?;
-        Some(now.saturating_sub(ago))
-    };
-    let moment = || Some(text.parse::<Timestamp>().ok()?.as_second());
-    // Years that people have logs of; anything beyond would only cost time.
-    let plain = || text.parse().ok().filter(|at| (0..1 << 36).contains(at));
-    plain().or_else(relative).or_else(moment).ok_or_else(|| {
+    let now = Timestamp::from_second(now).unwrap_or_default();
+    let time = at_or_before(text, now).map(Timestamp::as_second);
+    time.ok_or_else(|| {
         refused(format!(
             "`{name}` is `{}`; expected Unix seconds, a time such as 2026-11-22T07:06:00Z, or one \
              before now such as -60m",
@@ -121,26 +118,15 @@ fn time(name: &str, text: &str, now: i64) -> Result<i64, Refusal> {
 }
 
 fn step(text: &str) -> Result<i64, Refusal> {
-    let plain = text.parse().ok();
-    plain.or_else(|| duration(text)).ok_or_else(|| {
+    let plain = || text.parse().ok();
+    let whole = duration(text).filter(|step| step.subsec_nanos() == 0);
+    let seconds = whole.and_then(|step| i64::try_from(step.as_secs()).ok());
+    seconds.or_else(plain).ok_or_else(|| {
         refused(format!(
             "`step` is `{}`; expected seconds, or a time such as 5m or 1h",
             shown(text)
         ))
     })
-}
-
-/// `90s`, `60m`, `24h`, `7d`
-fn duration(text: &str) -> Option<i64> {
-    let unit = match text.bytes().last()? {
-        b's' => 1,
-        b'm' => 60,
-        b'h' => 3600,
-        b'd' => 86_400,
-        _ => return None,
-    };
-    let number: u32 = text.get(..text.len() - 1)?.parse().ok()?;
-    Some(i64::from(number) * unit)
 }
 
 fn read_matchers(text: &str) -> Result<Vec<Matcher>, Refusal> {
