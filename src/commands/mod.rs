@@ -3,6 +3,7 @@
 mod base64;
 mod check;
 mod client;
+mod clock;
 mod detect;
 mod engine;
 mod examples;
@@ -12,6 +13,7 @@ mod generate;
 mod grep;
 mod init;
 mod inputs;
+mod journal;
 mod kit;
 mod mark;
 mod parsers;

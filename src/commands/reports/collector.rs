@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::commands::run::clock::{Clock, SystemClock};
+use crate::commands::clock::{Clock, SystemClock};
 use crate::geo::client;
 use crate::http::{Inbox, NotTaken, Sender};
 
@@ -58,7 +58,7 @@ impl<C: Clock> Collector<C> {
             Err(error) => tracing::error!(
                 "{}: cannot be opened again, the file before is written on: {}",
                 self.shown_log(),
-                crate::commands::run::journal::chain(&error)
+                crate::commands::journal::chain(&error)
             ),
         }
     }

@@ -23,9 +23,8 @@ use tokio::sync::watch;
 use crate::cli::ReportsArgs;
 use crate::http::{Inbox, Server, WebConfig};
 
-use super::run::clock::SystemClock;
-use super::run::journal;
-use super::{Done, Failure};
+use super::clock::SystemClock;
+use super::{Done, Failure, journal};
 
 use book::{Book, BookError};
 use collector::Collector;

@@ -6,10 +6,8 @@
 mod agent;
 mod asked;
 mod check;
-pub(super) mod clock;
 mod daemon;
 mod health;
-pub(super) mod journal;
 mod log;
 mod minutes;
 mod once;
@@ -40,7 +38,7 @@ use crate::source::wake::Wake;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 
-use super::Failure;
+use super::{Failure, clock, journal};
 use agent::{AgentError, Surroundings};
 use clock::SystemClock;
 use health::Health;

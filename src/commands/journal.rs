@@ -123,7 +123,7 @@ pub(super) fn definition_changed(change: &str) {
 }
 
 /// An error with its causes, printable.
-pub(in crate::commands) fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -138,7 +138,7 @@ pub(in crate::commands) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Messages go to the journal with their fields when standard error leads there, else as lines.
-pub(in crate::commands) fn install() {
+pub(super) fn install() {
     use tracing_subscriber::layer::SubscriberExt as _;
     let registry = tracing_subscriber::registry().with(OwnOnly);
     let journal = leads_to_journal()

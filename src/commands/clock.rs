@@ -1,4 +1,4 @@
-//! The two clocks of the daemon, and what may be believed of the wall clock.
+//! The two clocks of a process that stays, and what may be believed of the wall clock.
 //!
 //! Everything that is scheduled follows the monotonic clock. The wall clock decides only which
 //! minutes are over and which times a line may have; it is compared with where it should stand by the
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::pipeline::TimeRange;
 
 /// Where times come from; made up in tests.
-pub(in crate::commands) trait Clock {
+pub(super) trait Clock {
     /// Since the process began.
     fn monotonic(&self) -> Duration;
     /// Milliseconds since 1970.
@@ -17,7 +17,7 @@ pub(in crate::commands) trait Clock {
 }
 
 /// The machine's clocks.
-pub(in crate::commands) struct SystemClock {
+pub(super) struct SystemClock {
     #[expect(
         clippy::disallowed_types,
         reason = "the one place where the daemon reads a clock"
@@ -31,7 +31,7 @@ impl SystemClock {
         clippy::disallowed_types,
         reason = "the one place where the daemon reads a clock"
     )]
-    pub(in crate::commands) fn start() -> SystemClock {
+    pub(super) fn start() -> SystemClock {
         SystemClock {
             start: std::time::Instant::now(),
         }
@@ -53,23 +53,23 @@ impl Clock for SystemClock {
 
 /// Both clocks read at once, in seconds of Unix time where not said otherwise.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::commands) struct Now {
+pub(super) struct Now {
     /// Since the process began.
-    pub(in crate::commands) monotonic: Duration,
+    pub(super) monotonic: Duration,
     /// The wall clock in milliseconds.
-    pub(in crate::commands) wall_ms: i64,
+    pub(super) wall_ms: i64,
     /// Where the wall clock would stand if nobody had set it since the process began.
     undisturbed_ms: i64,
 }
 
 impl Now {
     /// The wall clock.
-    pub(in crate::commands) fn wall(&self) -> i64 {
+    pub(super) fn wall(&self) -> i64 {
         self.wall_ms.div_euclid(1000)
     }
 
     /// Times that lines may have, whichever of the two clocks is right.
-    pub(in crate::commands) fn believable(&self, late: Duration, future: Duration) -> TimeRange {
+    pub(super) fn believable(&self, late: Duration, future: Duration) -> TimeRange {
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         let first = self.wall_ms.min(self.undisturbed_ms).div_euclid(1000);
         let last = self.wall_ms.max(self.undisturbed_ms).div_euclid(1000);
@@ -81,7 +81,7 @@ impl Now {
 }
 
 /// Reads both clocks and remembers how they stood at first.
-pub(in crate::commands) struct Clocks<C> {
+pub(super) struct Clocks<C> {
     clock: C,
     /// Wall clock minus monotonic clock at the beginning, in milliseconds.
     offset_ms: i64,
@@ -94,7 +94,7 @@ const LEAP: Duration = Duration::from_secs(3600);
 
 impl<C: Clock> Clocks<C> {
     /// Remembers how the clocks stand.
-    pub(in crate::commands) fn new(clock: C) -> Clocks<C> {
+    pub(super) fn new(clock: C) -> Clocks<C> {
         let offset_ms = clock.wall_ms() - millis(clock.monotonic());
         Clocks {
             clock,
@@ -105,7 +105,7 @@ impl<C: Clock> Clocks<C> {
 
     /// The wall clock in milliseconds for what cannot be undone: where it would stand undisturbed
     /// until a leap forward has lasted.
-    pub(in crate::commands) fn steady_ms(&mut self, now: Now) -> i64 {
+    pub(super) fn steady_ms(&mut self, now: Now) -> i64 {
         let ahead = now.wall_ms.saturating_sub(now.undisturbed_ms);
         if ahead <= millis(LEAP) {
             self.ahead = None;
@@ -121,7 +121,7 @@ impl<C: Clock> Clocks<C> {
     }
 
     /// Both clocks.
-    pub(in crate::commands) fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         let monotonic = self.clock.monotonic();
         Now {
             monotonic,
