@@ -82,12 +82,14 @@ impl Output {
 
 /// The text with everything escaped that may not stand in a plugin's output: line ends, `|`, and what
 /// is invisible, turns the direction of writing, looks like something else, is markup for a browser
-/// or a substitution for a shell. Letters of Latin scripts stay.
+/// or a substitution for a shell; and `;`, which Nagios makes `:`. Letters of Latin scripts stay.
 pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '|' | '<' | '>' | '`' | '$' => clean.push_str(&format!("\\x{:02x}", u32::from(c))),
+            '|' | ';' | '<' | '>' | '`' | '$' => {
+                clean.push_str(&format!("\\x{:02x}", u32::from(c)))
+            }
             ' '..='~' => clean.push(c),
             '\u{a1}'..='\u{24f}' if c.is_alphabetic() => clean.push(c),
             '–' | '—' | '’' | '…' => clean.push(c),

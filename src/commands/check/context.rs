@@ -8,6 +8,7 @@ use super::evidence::{Evidence, Minutes, Series};
 use super::question::{Question, Selection};
 use super::source::{Source, Span};
 use super::verdict::{Judged, Verdict};
+use crate::metrics::OTHER;
 use crate::nagios::State;
 use crate::store::Mark;
 
@@ -107,23 +108,33 @@ pub(super) fn worst(verdict: &Verdict) -> Option<&Judged> {
 }
 
 /// What selects one series; `None` when its values cannot be written as they are.
-pub(super) fn of_series(question: &Question, judged: &Judged) -> Option<Selection> {
+fn of_series(question: &Question, judged: &Judged) -> Option<Selection> {
+    let (matchers, whole) = matchers(question, judged);
+    whole.then(|| Selection {
+        metric: question.subject.metric.clone(),
+        matchers,
+    })
+}
+
+/// Matchers of one series, without those of values that cannot be written as they are, and whether that
+/// was none.
+pub(super) fn matchers(question: &Question, judged: &Judged) -> (String, bool) {
+    let labels = question.by.iter().zip(&judged.labels);
+    let of_values: Vec<Option<String>> =
+        labels.map(|(label, value)| matcher(label, value)).collect();
+    let whole = of_values.iter().all(Option::is_some);
     let mut matchers = vec![question.subject.matchers.clone()];
     matchers.retain(|matchers| !matchers.is_empty());
-    for (label, value) in question.by.iter().zip(&judged.labels) {
-        matchers.push(matcher(label, value)?);
-    }
-    Some(Selection {
-        metric: question.subject.metric.clone(),
-        matchers: matchers.join(","),
-    })
+    matchers.extend(of_values.into_iter().flatten());
+    (matchers.join(","), whole)
 }
 
 /// A matcher for one value, without anything that has to be escaped: values of labels come from logs.
 fn matcher(label: &str, value: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_graphic() && !"\"\\$`".contains(c) || c == ' ';
-    (value.len() <= MAX_VALUE && value.chars().all(is_plain))
-        .then(|| format!("{label}=\"{value}\""))
+    // What was folded into this value has others in its lines.
+    let is_value = value != OTHER && value.len() <= MAX_VALUE;
+    (is_value && value.chars().all(is_plain)).then(|| format!("{label}=\"{value}\""))
 }
 
 fn sum(minutes: &Minutes, span: Span) -> f64 {

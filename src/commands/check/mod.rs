@@ -65,11 +65,12 @@ pub fn refuse(error: &clap::Error) -> u8 {
 }
 
 /// Prints. Messages quote with backticks, which a shell behind a notification command would take for
-/// its own.
+/// its own, and part their clauses with semicolons, which Nagios makes colons.
 fn said(mut output: Output) -> u8 {
-    output.summary = output.summary.replace('`', "'");
+    let plain = |text: &str| text.replace('`', "'").replace("; ", ", ");
+    output.summary = plain(&output.summary);
     for line in &mut output.long {
-        *line = line.replace('`', "'");
+        *line = plain(line);
     }
     // Whoever went away before reading it does not see the exit code either.
     drop(io::stdout().lock().write_all(output.render().as_bytes()));

@@ -11,7 +11,7 @@ use super::context::{self, Context};
 use super::evidence::Evidence;
 use super::question::{Measure, Question};
 use super::verdict::{DoubtKind, Judged, Verdict};
-use super::words::{name, noun, number, time};
+use super::words::{length, name, noun, number, sentence, things, time};
 use crate::cli::NoData;
 use crate::nagios::{Output, Perfdata, Range, State};
 
@@ -56,7 +56,7 @@ impl Found<'_> {
 
     /// `in 5 min`.
     fn during(&self) -> String {
-        format!("in {} min", self.question.window)
+        format!("in {}", length(i64::from(self.question.window) * 60))
     }
 
     /// Until when the data goes.
@@ -88,10 +88,10 @@ fn summary(found: &Found<'_>) -> String {
         .map(|judged| format!("{} {}", found.name(judged), short(found, judged)))
         .collect();
     if !others.is_empty() {
-        text.push_str(&format!("; {}", others.join(", ")));
+        text.push_str(&format!(". Also {}", others.join(", ")));
     }
     if let Some(doubt) = verdict.doubts.first() {
-        text.push_str(&format!("; {}", doubt.text));
+        text.push_str(&format!(". {}", sentence(&doubt.text)));
     }
     text
 }
@@ -123,46 +123,67 @@ fn breach(found: &Found<'_>, judged: &Judged) -> String {
 
 /// A value with its unit and all that it is made of.
 fn said(found: &Found<'_>, judged: &Judged) -> String {
-    let (what, during) = (found.noun(), found.during());
-    let count = number(judged.count);
+    let during = found.during();
+    let counted = things(judged.count, &found.noun());
     match found.question.measure {
-        Measure::Count => format!("{count} {what} {during}"),
-        Measure::Rate => format!("{} {what} a second, {count} {during}", number(judged.value)),
+        Measure::Count => format!("{counted} {during}"),
+        Measure::Rate => format!(
+            "{} {} a second, {} {during}",
+            number(judged.value),
+            found.noun(),
+            number(judged.count)
+        ),
         Measure::Ratio { .. } => {
-            let base = found.question.base.as_ref().map_or(String::new(), |base| {
-                format!(
-                    " for {} {}",
-                    number(judged.base.unwrap_or(0.0)),
-                    noun(&base.metric)
-                )
-            });
-            let bound = if breaches_below(judged) {
-                "at most"
-            } else {
-                "at least"
-            };
+            let base = of_base(found, judged.base.unwrap_or(0.0));
+            if judged.spared.is_some() {
+                return format!("too few to judge, {counted}{base} {during}");
+            }
             format!(
-                "{bound} {} %: {count} {what}{base} {during}",
+                "{} {} %, {counted}{base} {during}",
+                bound(judged),
                 number(judged.value)
             )
         }
         Measure::Anomaly => {
             let usual = judged.expected.map_or(String::new(), |usual| {
+                let usual = usual.round();
+                let is = if usual == 1.0 { "is" } else { "are" };
                 format!(
-                    ", {} are usual: {} deviations",
-                    number(usual.round()),
+                    ", {} {is} usual, {} deviations",
+                    number(usual),
                     number(judged.value)
                 )
             });
-            format!("{count} {what} {during}{usual}")
+            format!("{counted} {during}{usual}")
         }
+    }
+}
+
+/// What a ratio is a share of.
+fn of_base(found: &Found<'_>, count: f64) -> String {
+    let base = found.question.base.as_ref();
+    base.map_or(String::new(), |base| {
+        format!(" for {}", things(count, &noun(&base.metric)))
+    })
+}
+
+/// Which end of what a ratio may be is shown. Where something is missing it may be missing from what the
+/// ratio is a share of, and the share is neither.
+fn bound(judged: &Judged) -> &'static str {
+    match judged.at_least {
+        true => "about",
+        false if breaches_below(judged) => "at most",
+        false => "at least",
     }
 }
 
 /// A value in a list.
 fn short(found: &Found<'_>, judged: &Judged) -> String {
     match found.question.measure {
-        Measure::Ratio { .. } => format!("{} %", number(judged.value)),
+        Measure::Ratio { .. } if judged.spared.is_some() => {
+            format!("{}, too few to judge", number(judged.count))
+        }
+        Measure::Ratio { .. } => format!("{} {} %", bound(judged), number(judged.value)),
         _ => number(judged.count),
     }
 }
@@ -191,14 +212,12 @@ fn limit_of(range: &Range, value: f64) -> String {
 }
 
 fn doubtful(found: &Found<'_>, doubt: &str) -> String {
-    let more = found.evidence.remarks.first();
-    match more {
-        Some(remark) => format!("{doubt}; {remark}"),
-        None if found.verdict.window.is_some()
-            && !is_stale(found.verdict)
-            && !found.verdict.no_data =>
-        {
-            format!("{doubt}; {}", counted(found, "at least "))
+    let verdict = found.verdict;
+    let dead = found.evidence.remarks.first();
+    match dead.filter(|_| is_stale(verdict) || verdict.window.is_none()) {
+        Some(remark) => format!("{doubt}. {}", sentence(remark)),
+        None if verdict.window.is_some() && !is_stale(verdict) && !verdict.no_data => {
+            format!("{doubt}. {}", sentence(&counted(found, "at least ")))
         }
         None => doubt.to_owned(),
     }
@@ -221,7 +240,11 @@ fn unremarkable(found: &Found<'_>) -> String {
         return spared;
     }
     if verdict.no_data {
-        return format!("no lines {}{}, no data", found.during(), found.until());
+        return format!(
+            "no data {}{}, taken for zero: not a line",
+            found.during(),
+            found.until()
+        );
     }
     let text = counted(found, "");
     format!("{text}{}", found.until())
@@ -246,6 +269,8 @@ fn counted(found: &Found<'_>, least: &str) -> String {
         return format!("{least}{}", said(found, first));
     }
     let total: f64 = with.iter().map(|judged| judged.count).sum();
+    let base = found.verdict.judged.iter().filter_map(|judged| judged.base);
+    let base: f64 = base.sum();
     let parts = with.iter().take(OTHERS + 1);
     let parts: Vec<String> = parts
         .map(|judged| format!("{} {}", found.name(judged), short(found, judged)))
@@ -255,8 +280,9 @@ fn counted(found: &Found<'_>, least: &str) -> String {
         more => format!(" and {more} more"),
     };
     format!(
-        "{least}{} {noun} {during} ({}{more})",
-        number(total),
+        "{least}{}{} {during} ({}{more})",
+        things(total, &noun),
+        of_base(found, base),
         parts.join(", ")
     )
 }

@@ -99,11 +99,44 @@ pub(super) fn share(part: f64, whole: f64) -> String {
     }
 }
 
-/// What a metric counts, for people: `cdn_failure_beacons_total` counts failure beacons.
+/// What a metric counts, for people: `cdn_failure_beacons_total` counts failure beacons, and
+/// `request_duration_seconds` observations.
 pub(super) fn noun(metric: &str) -> String {
-    let name = metric.strip_suffix("_total").unwrap_or(metric);
-    let name = name.strip_prefix("cdn_").unwrap_or(name);
-    name.replace('_', " ")
+    let ends = ["_total", "_count"];
+    let mut without = ends.iter().filter_map(|end| metric.strip_suffix(end));
+    let name = without.next().unwrap_or(metric);
+    let own = ["cdn_", "beacontail_"];
+    let mut without = own.iter().filter_map(|prefix| name.strip_prefix(prefix));
+    let name = without.next().unwrap_or(name).replace('_', " ");
+    let observed = ["_seconds", "_bytes", "_count"];
+    match observed.iter().any(|end| metric.ends_with(end)) {
+        true => format!("observations of {name}"),
+        false => name,
+    }
+}
+
+/// So many of a noun: `1 failure beacon`, `2 failure beacons by pop`.
+pub(super) fn things(count: f64, noun: &str) -> String {
+    let number = number(count);
+    if number != "1" {
+        return format!("{number} {noun}");
+    }
+    let end = noun.find(" by ").or_else(|| noun.find(" of "));
+    let (what, of) = noun.split_at(end.unwrap_or(noun.len()));
+    let one = match what.strip_suffix('s') {
+        Some(one) if !one.ends_with(['s', 'u', 'i']) => one,
+        _ => what,
+    };
+    format!("1 {one}{of}")
+}
+
+/// The first letter large.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}", first.to_ascii_uppercase(), letters.as_str()),
+        None => String::new(),
+    }
 }
 
 /// A label's value, or several, in a sentence.
@@ -150,6 +183,25 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
+    }
+
+    #[test]
+    fn one_is_singular_and_what_is_counted_has_a_name() {
+        assert_eq!(noun("cdn_failure_beacons_total"), "failure beacons");
+        assert_eq!(noun("beacontail_lines_total"), "lines");
+        assert_eq!(
+            noun("cdn_origin_request_duration_seconds"),
+            "observations of origin request duration seconds"
+        );
+        assert_eq!(things(1.0, "failure beacons"), "1 failure beacon");
+        assert_eq!(
+            things(1.0, "failure beacons by pop"),
+            "1 failure beacon by pop"
+        );
+        assert_eq!(things(1.0, "observations of a_s"), "1 observation of a_s");
+        assert_eq!(things(1.0, "hits by class"), "1 hit by class");
+        assert_eq!(things(1.0, "access"), "1 access");
+        assert_eq!(things(0.0, "lines"), "0 lines");
     }
 
     #[test]

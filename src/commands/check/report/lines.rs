@@ -4,7 +4,9 @@
 use super::Found;
 use crate::commands::check::context::{self, Breakdown, Origin};
 use crate::commands::check::verdict::Judged;
-use crate::commands::check::words::{date_time, length, name, number, rfc3339, share, shell, time};
+use crate::commands::check::words::{
+    date_time, length, name, number, rfc3339, sentence, share, shell, things, time,
+};
 use crate::nagios::clean;
 
 /// Parts of a breakdown that are named.
@@ -38,7 +40,7 @@ pub(super) fn lines(found: &Found<'_>) -> Vec<String> {
         .verdict
         .doubts
         .iter()
-        .map(|doubt| format!("Doubt: {}", doubt.text));
+        .map(|doubt| format!("Doubt: {}", sentence(&doubt.text)));
     lines.extend(doubts);
     // Of what has no traffic at all nobody expects a judgement.
     let any = |judged: &&Judged| judged.count > 0.0 || judged.base.is_none_or(|base| base > 0.0);
@@ -52,6 +54,7 @@ pub(super) fn lines(found: &Found<'_>) -> Vec<String> {
             Some(format!("Not judged: {}: {why}", found.name(judged)))
         });
     lines.extend(spared.take(PARTS));
+    lines.extend(unknown_names(found).into_iter().take(PARTS));
     lines.extend(
         found
             .evidence
@@ -67,6 +70,24 @@ pub(super) fn lines(found: &Found<'_>) -> Vec<String> {
             .map(|warning| format!("Note: {warning}")),
     );
     lines
+}
+
+/// Values that a threshold names and that nobody ever met: a slip of the pen is 0 for ever.
+fn unknown_names(found: &Found<'_>) -> Vec<String> {
+    let known = |labels: &Vec<String>| {
+        let mut series = found.evidence.series.iter();
+        series.any(|series| series.labels == *labels)
+    };
+    let judged = found.verdict.judged.iter();
+    let unknown = judged.filter(|judged| !judged.labels.is_empty() && !known(&judged.labels));
+    unknown
+        .map(|judged| {
+            format!(
+                "Note: {} is named by a threshold, is not declared and was not counted in all the time looked at, and is taken for 0",
+                found.name(judged)
+            )
+        })
+        .collect()
 }
 
 fn breakdown(breakdown: &Breakdown, total: f64) -> String {
@@ -95,11 +116,10 @@ fn since(found: &Found<'_>, worst: &Judged) -> Option<String> {
     };
     let total = found.context.total;
     Some(format!(
-        "Since {} UTC{before}, for {}; {} {} since then",
+        "Since {} UTC{before}, for {}: {} since then",
         date_time(since),
         length(found.context.span.1 - since),
-        number(total),
-        found.noun()
+        things(total, &found.noun())
     ))
 }
 
@@ -125,8 +145,8 @@ fn seen(origin: &Origin, provider: &str, during: &str) -> String {
         };
     }
     let answered = format!(
-        "it answered {} requests of {provider} {during}",
-        number(origin.requests)
+        "it answered {} of {provider} {during}",
+        things(origin.requests, "requests")
     );
     if origin.requests < FEW {
         return format!(
@@ -172,7 +192,8 @@ fn mark(found: &Found<'_>) -> Option<String> {
         ..60 => "as it began".to_owned(),
         _ => format!("{} before", length(ahead)),
     };
-    let text: String = clean(&mark.text).chars().take(MARK).collect();
+    let text = mark.text.replace(';', ",");
+    let text: String = clean(&text).chars().take(MARK).collect();
     Some(format!(
         "Newest event: {text}, {when} ({})",
         time(at, found.now)
@@ -184,14 +205,17 @@ fn grep(found: &Found<'_>, worst: &Judged) -> Option<String> {
     if found.question.by.iter().any(|label| label == "target") {
         return None;
     }
-    let selection = context::of_series(found.question, worst);
     let metric = &found.question.subject.metric;
-    let matchers = selection.map_or(String::new(), |selection| selection.matchers);
+    let (matchers, whole) = context::matchers(found.question, worst);
     let series = format!("{metric}{{{matchers}}}");
     // What cannot be shown as it is cannot be pasted either.
-    let series = match clean(&series) == series {
-        true => series,
-        false => format!("{metric}{{}}"),
+    let (series, whole) = match clean(&series) == series {
+        true => (series, whole),
+        false => (format!("{metric}{{}}"), false),
+    };
+    let lines = match whole {
+        true => "Lines",
+        false => "Lines (of other values, too)",
     };
     let (since, until) = found.context.span;
     let log = match (found.log, found.context.logs.first()) {
@@ -200,7 +224,7 @@ fn grep(found: &Found<'_>, worst: &Judged) -> Option<String> {
         _ => USUAL_LOG,
     };
     Some(format!(
-        "Lines: beacontail grep '{}' --since {} --until {} {}",
+        "{lines}: beacontail grep '{}' --since {} --until {} {}",
         series.replace('\'', r"'\''"),
         rfc3339(since),
         rfc3339(until),
@@ -226,7 +250,7 @@ fn ticket(found: &Found<'_>, worst: &Judged) -> Option<String> {
     let places: Vec<String> = found.context.breakdowns.iter().filter_map(named).collect();
     let places = match places.is_empty() {
         true => String::new(),
-        false => format!(" ({})", places.join("; ")),
+        false => format!(" ({})", places.join(", ")),
     };
     let from = if worst.since_or_before {
         "at the latest from"
@@ -238,10 +262,10 @@ fn ticket(found: &Found<'_>, worst: &Judged) -> Option<String> {
         .origin
         .map_or(String::new(), |origin| health(found, &origin));
     Some(format!(
-        "Ticket: {provider}{places}: {from} {} to {} UTC users were shown your error page in place of our site; their browsers reported {least}{} such pages.{health}",
+        "Ticket: {provider}{places}: {from} {} to {} UTC your edges served our users the error page that we keep with you, in place of our site. Their browsers reported {least}{}.{health}",
         date_time(since),
         date_time(until),
-        number(found.context.total)
+        things(found.context.total, "such pages")
     ))
 }
 
@@ -261,9 +285,9 @@ fn named(breakdown: &Breakdown) -> Option<String> {
 fn health(found: &Found<'_>, origin: &Origin) -> String {
     match origin.requests > 0.0 {
         true => format!(
-            " In the last {} min of that time our origin answered {} requests through you, {} of them with 5xx.",
-            found.question.window,
-            number(origin.requests),
+            " In the last {} of that time our origin answered {} through you, {} of them with 5xx.",
+            length(i64::from(found.question.window) * 60),
+            things(origin.requests, "requests"),
             share(origin.errors, origin.requests)
         ),
         false if origin.requests_before >= 1.0 => format!(
@@ -296,13 +320,13 @@ fn data(found: &Found<'_>) -> String {
     if found.question.by.iter().any(|label| label == "target") {
         let had = window.iter().filter(|lines| lines.read > 0).count();
         text.push_str(&format!(
-            "; {had} of {} minutes have points",
+            ", {had} of {} minutes have points",
             found.question.window
         ));
     } else {
         let read: u64 = window.iter().map(|lines| lines.read).sum();
         let unparsed: u64 = window.iter().map(|lines| lines.unparsed).sum();
-        text.push_str(&format!("; {} lines", number(float(read))));
+        text.push_str(&format!(", {}", things(float(read), "lines")));
         if unparsed > 0 {
             text.push_str(&format!(
                 ", {} unparsed",
