@@ -15,6 +15,8 @@ use jiff::Timestamp;
 
 use crate::program::{Folder, Ran, run};
 
+mod unknown;
+
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()
@@ -28,14 +30,16 @@ fn minute(ago: i64) -> i64 {
 struct Counted {
     folder: Folder,
     log: String,
+    /// More of its configuration.
+    more: String,
 }
 
 impl Counted {
     fn new() -> Counted {
         let folder = Folder::new();
         fs::create_dir(folder.0.path().join("state")).unwrap();
-        let log = String::new();
-        Counted { folder, log }
+        let (log, more) = (String::new(), String::new());
+        Counted { folder, log, more }
     }
 
     fn path(&self, name: &str) -> String {
@@ -83,9 +87,10 @@ impl Counted {
         lines.sort_by_key(|line| line.split(['[', ']']).nth(1).map(str::to_owned));
         fs::write(self.path("access.log"), lines.join("\n") + "\n").unwrap();
         let config = format!(
-            "[[log]]\nname = \"access\"\npath = {:?}\nparser = \"nginx-cdn\"\nfrom = \"start\"\n[store]\npath = {:?}\n",
+            "[[log]]\nname = \"access\"\npath = {:?}\nparser = \"nginx-cdn\"\nfrom = \"start\"\n[store]\npath = {:?}\n{}",
             self.path("access.log"),
             self.path("state/store.db"),
+            self.more,
         );
         fs::write(self.path("beacontail.toml"), config).unwrap();
         let config = self.path("beacontail.toml");
@@ -166,7 +171,7 @@ fn an_incident_is_critical_and_says_all_that_somebody_needs() {
             "Ticket: fastly (POP NYC, LHR",
             " 5xx",
             "Data: ",
-            "the agent is not running",
+            "no agent is running",
             "'fastly'=",
         ],
     );
@@ -279,6 +284,7 @@ fn zero_no_data_and_incomplete_are_three_things() {
     let again = Counted {
         folder: Folder::new(),
         log: missed.log.clone(),
+        more: String::new(),
     };
     fs::create_dir(again.folder.0.path().join("state")).unwrap();
     again.count();
@@ -304,6 +310,7 @@ fn a_ratio_is_judged_by_what_it_is_at_least() {
         "CRITICAL",
         &[
             "fastly: at least 1",
+            " %, ",
             "40 failure beacons for 200 origin requests",
             "Not judged: akamai: only 10 events",
         ],
@@ -519,6 +526,10 @@ struct Site {
     empty: bool,
     /// The second host's counter is there since so many minutes only.
     began: i64,
+    /// Another target of the job is down, longer than anybody remembers.
+    dead: bool,
+    /// A part of each answer could not be read.
+    partial: bool,
 }
 
 impl Site {
@@ -529,6 +540,8 @@ impl Site {
             catching_up: false,
             empty: false,
             began: 1000,
+            dead: false,
+            partial: false,
         }
     }
 
@@ -546,6 +559,10 @@ impl Site {
         let asked = parameters["query"];
         let number = |name: &str| parameters.get(name).and_then(|n| n.parse::<i64>().ok());
         let mut results = Vec::new();
+        if self.dead && asked.starts_with("up{") {
+            let dead = "{\"job\":\"beacontail\",\"instance\":\"web3:9577\"}";
+            results.push(format!("{{\"metric\":{dead},\"value\":[0,\"0\"]}}"));
+        }
         for (host, up) in &self.up {
             let labels = |more: &str| {
                 format!("{{\"job\":\"beacontail\",\"instance\":\"{host}:9577\"{more}}}")
@@ -599,8 +616,12 @@ impl Site {
                 }
             }
         }
+        let warnings = match self.partial {
+            true => ",\"warnings\":[\"a peer; is gone\"]",
+            false => "",
+        };
         format!(
-            "{{\"status\":\"success\",\"data\":{{\"resultType\":\"x\",\"result\":[{}]}}}}",
+            "{{\"status\":\"success\"{warnings},\"data\":{{\"resultType\":\"x\",\"result\":[{}]}}}}",
             results.join(",")
         )
     }

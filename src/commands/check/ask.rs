@@ -284,6 +284,14 @@ fn thresholds(flag: &str, written: &[String], by: &[String]) -> Result<Threshold
                     "{flag} `{text}`: a range for one value expects `--by LABEL`, for example `--by provider`"
                 )));
             }
+            Some(value) if by.len() > 1 && value.split(',').count() != by.len() => {
+                let example: Vec<&str> = by.iter().map(|_| "VALUE").collect();
+                return Err(Misuse(format!(
+                    "{flag} `{text}`: expected a value of each label of --by {}: `{}=RANGE`",
+                    by.join(","),
+                    example.join(",")
+                )));
+            }
             Some(value) if thresholds.some.iter().any(|(known, _)| known == value) => {
                 return Err(Misuse(format!(
                     "{flag} `{text}`: expected one range for `{value}`"
@@ -327,14 +335,14 @@ mod tests {
             "-w",
             "fastly,NYC=5",
             "-c",
-            "a=b=@3:4",
+            "a=b,c=@3:4",
         ])
         .unwrap();
         assert_eq!(question.subject.metric, "beacons_total");
         assert_eq!(question.subject.matchers, "code=~\"5..\"");
         assert_eq!(question.window, 60);
         assert_eq!(question.warning.some[0].0, "fastly,NYC");
-        assert_eq!(question.critical.some[0].0, "a=b");
+        assert_eq!(question.critical.some[0].0, "a=b,c");
         assert_eq!(question.critical.some[0].1.text, "@3:4");
         assert_eq!(question.measure, Measure::Count);
     }
@@ -362,6 +370,10 @@ mod tests {
             ),
             (vec!["--metric", "a", "-c", "x"], "is no number"),
             (vec!["--metric", "a", "-c", "p=1"], "--by LABEL"),
+            (
+                vec!["--metric", "a", "-c", "fastly=1", "--by", "p,q"],
+                "a value of each label",
+            ),
             (
                 vec!["--metric", "a", "-c", "1", "-c", "2"],
                 "one range for all",

@@ -30,7 +30,7 @@ pub(super) struct Evidence {
     pub(super) queues: Vec<(String, u64)>,
     /// What else makes the data incomplete, a sentence each: an agent that is down, a log left out.
     pub(super) problems: Vec<String>,
-    /// What is worth knowing and changes nothing: "the agent is not running, read from its store".
+    /// What is worth knowing and changes nothing: "no agent is running".
     pub(super) remarks: Vec<String>,
 }
 

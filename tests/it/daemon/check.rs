@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::agent::{eventually, program};
+use super::config::quoted;
 use super::scene::Scene;
 use crate::program::{Ran, run};
 
@@ -114,19 +115,16 @@ fn a_store_is_read_by_others_while_its_agent_lives_and_when_it_is_dead() {
     assert!(open.success());
     let living = as_reader(&store).expect("setpriv is there");
     assert!(
-        living.1.contains("Data: ") && !living.1.contains("not running"),
+        living.1.contains("Data: ") && !living.1.contains("no agent is running"),
         "{living:?}"
     );
     scene.agent.kill();
     let killed = as_reader(&store).unwrap();
-    assert!(killed.1.contains("the agent is not running"), "{killed:?}");
+    assert!(killed.1.contains("no agent is running"), "{killed:?}");
     scene.agent.start_ready();
     scene.agent.term();
     let stopped = as_reader(&store).unwrap();
-    assert!(
-        stopped.1.contains("the agent is not running"),
-        "{stopped:?}"
-    );
+    assert!(stopped.1.contains("no agent is running"), "{stopped:?}");
     // And old data is nothing to say OK of.
     let stale = ask(&["--store", &store], &["-c", "1000000", "--max-lag", "1m"]);
     assert!(
@@ -134,4 +132,37 @@ fn a_store_is_read_by_others_while_its_agent_lives_and_when_it_is_dead() {
         "{}",
         stale.text()
     );
+}
+
+#[test]
+fn a_certificate_of_another_authority_is_not_believed() {
+    let mut scene = Scene::new();
+    let certificates = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates");
+    let web = scene.folder().join("web.yml");
+    let text = format!(
+        "tls_server_config:\n  cert_file: {certificates}/server.pem\n  key_file: {certificates}/server.key\n"
+    );
+    std::fs::write(&web, text).unwrap();
+    scene.agent.config.set("http.web_config", quoted(&web));
+    scene.agent.start();
+    let address = eventually(DEADLINE, "it listens", || {
+        scene.agent.address().ok_or("not yet".to_owned())
+    });
+    let url = format!("https://{address}");
+    let with = |certificate: &str| {
+        let file = format!("{certificates}/{certificate}.pem");
+        let ran = ask(&["--agent", &url], &["-c", "1", "--cacert", &file]);
+        assert_eq!(ran.code, 3, "{}", ran.text());
+        first(&ran)
+    };
+    let believed = with("authority");
+    assert!(believed.contains("'fastly'=U"), "{believed}");
+    for refused in [
+        with("stranger"),
+        first(&ask(&["--agent", &url], &["-c", "1"])),
+    ] {
+        assert!(refused.contains("certificate"), "{refused}");
+    }
+    let plain = ask(&["--agent", &format!("http://{address}")], &["-c", "1"]);
+    assert_eq!(plain.code, 3, "{}", plain.text());
 }

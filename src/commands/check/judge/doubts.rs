@@ -1,12 +1,17 @@
 //! Whether the data is good enough: stale, incomplete, or no data, which are three things.
 
-use super::super::evidence::{Evidence, Lines};
+use super::super::evidence::{Evidence, Lines, Series};
 use super::super::question::{Measure, Question};
 use super::super::verdict::{Doubt, DoubtKind};
+use super::super::words;
 use super::window::{Window, float};
+use crate::metrics::OTHER;
+use crate::nagios::clean;
 
 /// Fewer unparsed lines or near misses than these are an accident and not a share.
 const FEW: f64 = 5.0;
+/// Seconds by which clocks may be apart.
+const MAX_AHEAD: i64 = 60;
 
 /// What there is to say against the evidence, worst first. A window without a line is among it also
 /// where `--no-data` takes it for zero.
@@ -29,13 +34,18 @@ pub(super) fn doubts(
                 ),
             ));
         }
+        doubts.extend(ahead(evidence, now).map(|text| (DoubtKind::Stale, text)));
         if window.from < evidence.complete_from {
             let seen = (window.to - evidence.complete_from).max(0);
             doubts.push((
                 DoubtKind::Incomplete,
                 format!(
-                    "incomplete: only the newest {} of the window were wholly seen",
-                    span(seen)
+                    "incomplete: of the window of {} {} wholly seen",
+                    words::length(window.seconds()),
+                    match seen {
+                        0 => "nothing was".to_owned(),
+                        seen => format!("only the newest {} were", words::length(seen)),
+                    }
                 ),
             ));
         }
@@ -63,9 +73,10 @@ fn incomplete(question: &Question, evidence: &Evidence, window: Window) -> Vec<S
         .iter()
         .map(|problem| format!("incomplete: {problem}"))
         .collect();
-    texts.extend(marked(evidence, window));
     texts.extend(unparsed(question.limits.unparsed, evidence, window));
+    texts.extend(marked(evidence, window));
     texts.extend(near_misses(question, evidence, window));
+    texts.extend(folded(question, evidence, window));
     let limit = question.limits.queue;
     for (name, minutes) in &evidence.queues {
         if limit > 0 && *minutes > limit {
@@ -84,7 +95,8 @@ fn marked(evidence: &Evidence, window: Window) -> Option<String> {
         .count();
     (minutes > 0).then(|| {
         let of = window.seconds() / 60;
-        format!("incomplete: {minutes} of {of} min were not wholly counted")
+        let were = if minutes == 1 { "was" } else { "were" };
+        format!("incomplete: {minutes} of {of} min {were} not wholly counted")
     })
 }
 
@@ -98,7 +110,8 @@ fn unparsed(limit: f64, evidence: &Evidence, window: Window) -> Option<String> {
     let few = count(unparsed) < FEW && percent < 50.0;
     (percent > limit && !few).then(|| {
         format!(
-            "incomplete: {unparsed} of {read} lines were not understood, {percent:.1} % (limit {limit} %)"
+            "incomplete: {unparsed} of {read} lines were not understood, {} (limit {limit} %)",
+            words::share(count(unparsed), count(read))
         )
     })
 }
@@ -117,7 +130,43 @@ fn near_misses(question: &Question, evidence: &Evidence, window: Window) -> Opti
     let limit = question.limits.near_misses;
     (percent > limit && missed >= FEW).then(|| {
         format!(
-            "incomplete: {missed} near misses beside {counted} counted, {percent:.1} % (limit {limit} %)"
+            "incomplete: {missed} near misses beside {counted} counted, {} (limit {limit} %)",
+            words::share(missed, missed + counted)
+        )
+    })
+}
+
+/// A value that a threshold names and nobody counted, while others were folded into `_other`, may be among
+/// these.
+fn folded(question: &Question, evidence: &Evidence, window: Window) -> Option<String> {
+    let counted = |series: &&Series| window.sum(&series.minutes) > 0.0;
+    let others = |series: &Series| series.labels.iter().any(|value| value == OTHER);
+    if !evidence.series.iter().filter(counted).any(others) {
+        return None;
+    }
+    let named = question.warning.some.iter().chain(&question.critical.some);
+    let mut names = named.map(|(values, _)| values);
+    let absent = names.find(|values| {
+        let labels = super::labels_of(values, question.by.len());
+        let mut series = evidence
+            .series
+            .iter()
+            .filter(|series| !series.minutes.is_empty());
+        !series.any(|series| series.labels == labels)
+    })?;
+    Some(format!(
+        "incomplete: `{}` may have been counted as `{OTHER}`, beyond the limit on series",
+        clean(absent)
+    ))
+}
+
+/// Data of a time that has not come: one of the clocks is wrong, and nobody can say how old it is.
+fn ahead(evidence: &Evidence, now: i64) -> Option<String> {
+    let ahead = evidence.closed? - now;
+    (ahead > MAX_AHEAD).then(|| {
+        format!(
+            "stale or not, nobody can tell: the data is {} ahead of the clock here",
+            span(ahead)
         )
     })
 }

@@ -20,6 +20,7 @@ use super::evidence::{Evidence, Series};
 use super::question::{Measure, Question, Thresholds};
 use super::ratio;
 use super::verdict::{Doubt, DoubtKind, Judged, Verdict};
+use super::words;
 use crate::cli::NoData;
 use crate::nagios::{Range, State};
 
@@ -72,6 +73,7 @@ pub(super) fn judge(question: &Question, evidence: &Evidence, now: i64) -> Verdi
     let mut judged: Vec<Judged> = evidence.series.iter().map(|s| case.judge(s)).collect();
     judged.extend(case.absent().iter().map(|s| case.judge(s)));
     judged.sort_by(by_urgency);
+    doubts.extend(case.nothing(&judged));
     Verdict {
         state: overall(&judged, &doubts, question.limits.no_data),
         window: evidence.closed.map(|_| (window.from, window.to - 60)),
@@ -179,6 +181,22 @@ impl Case<'_> {
             }
         }
         absent
+    }
+
+    /// Nothing was there to be judged, and of nothing the ranges would say that it is too little.
+    fn nothing(&self, judged: &[Judged]) -> Option<Doubt> {
+        let ranges = [&self.warning.all, &self.critical.all];
+        let too_little = ranges
+            .into_iter()
+            .flatten()
+            .any(|range| range.is_breached(0.0));
+        (judged.is_empty() && too_little).then(|| Doubt {
+            kind: DoubtKind::NoData,
+            text: format!(
+                "no data: no value of {} was counted, so that nobody can say which is missing (name them: -c VALUE=RANGE)",
+                self.question.by.join(",")
+            ),
+        })
     }
 
     fn judge(&self, series: &Series) -> Judged {
@@ -312,7 +330,8 @@ impl Measured {
         #[expect(clippy::cast_precision_loss, reason = "a number that a person chose")]
         let least = (min_sample as f64).max(1.0);
         if share.sample < least {
-            let text = format!("only {} events, {least} are wanted", share.sample);
+            let events = words::things(share.sample, "events");
+            let text = format!("only {events}, {least} are wanted");
             self.spared = Some((State::Ok, text));
         }
     }

@@ -358,3 +358,38 @@ proptest! {
         prop_assert_eq!(judge(&question, &evidence, NOW), verdict);
     }
 }
+
+#[test]
+fn data_of_a_time_that_has_not_come_is_not_known() {
+    let ahead = evidence(&[("fastly", &[(1, 3.0)])]);
+    let question = question(Measure::Count, "5", "10");
+    assert_eq!(judge(&question, &ahead, CLOSED - 50).state, State::Ok);
+    let verdict = judge(&question, &ahead, CLOSED - 70);
+    assert_eq!(verdict.state, State::Unknown);
+    let said = &verdict.doubts.first().expect("a doubt").text;
+    assert!(said.contains("70 s ahead of the clock here"), "{said}");
+}
+
+#[test]
+fn of_no_series_nobody_can_say_that_one_is_missing() {
+    let none = evidence(&[]);
+    let state = |critical| judge(&question(Measure::Count, "~:5", critical), &none, NOW).state;
+    assert_eq!(state("10"), State::Ok);
+    assert_eq!(state("10:"), State::Unknown);
+    assert_eq!(state("@0:1"), State::Unknown);
+}
+
+#[test]
+fn what_may_have_been_folded_into_others_is_not_zero() {
+    let mut question = question(Measure::Count, "500", "1000");
+    question.critical.some = vec![("keycdn".to_owned(), "5".parse().expect("a range"))];
+    let folded = evidence(&[("_other", &[(1, 20.0)])]);
+    let verdict = judge(&question, &folded, NOW);
+    assert_eq!(verdict.state, State::Unknown);
+    let said = &verdict.doubts.first().expect("a doubt").text;
+    assert!(said.contains("`keycdn` may have been counted"), "{said}");
+    let known = evidence(&[("_other", &[(1, 20.0)]), ("keycdn", &[(9, 1.0)])]);
+    assert_eq!(judge(&question, &known, NOW).state, State::Ok);
+    let earlier = evidence(&[("_other", &[(50, 20.0)])]);
+    assert_eq!(judge(&question, &earlier, NOW).state, State::Ok);
+}

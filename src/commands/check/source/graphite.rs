@@ -112,20 +112,26 @@ impl Graphite {
         Ok(flagged)
     }
 
-    /// Targets that gave nothing, if that can be told: names need not be those of the targets.
-    fn silent(&self, rendered: &[Rendered]) -> Option<Trouble> {
-        let none = rendered.is_empty();
-        none.then(|| {
-            Trouble::Answer(format!(
-                "Graphite has no series for `{}`: no data, which is not 0. Is the target right?",
-                Untrusted(self.targets.join(", ").as_bytes())
-            ))
-        })
+    /// Each target by itself: one that gives nothing is a mistake, and nothing is said of the others without it.
+    fn all(&self, span: Span) -> Result<Vec<Rendered>, Trouble> {
+        let mut all = Vec::new();
+        for target in &self.targets {
+            let rendered = self.render(std::slice::from_ref(target), span)?;
+            if rendered.is_empty() {
+                return Err(Trouble::Answer(format!(
+                    "Graphite has no series for `{}`: no data, which is not 0. Is the target right?",
+                    Untrusted(target.as_bytes())
+                )));
+            }
+            all.extend(rendered);
+        }
+        Ok(all)
     }
 }
 
-/// Series without a point in minutes of the window in which others have one: 0, or not delivered?
-fn gaps(by_name: &BTreeMap<String, Minutes>, closed: Option<i64>, window: u32) -> Vec<String> {
+/// Series without a point in minutes of the window in which others have one: 0, or not delivered? Series
+/// of one name are added up, and each of them has to be there.
+fn gaps(series: &[(String, Minutes)], closed: Option<i64>, window: u32) -> Vec<String> {
     let Some(closed) = closed else {
         return Vec::new();
     };
@@ -133,13 +139,18 @@ fn gaps(by_name: &BTreeMap<String, Minutes>, closed: Option<i64>, window: u32) -
     let in_window = |minutes: &Minutes| -> BTreeSet<i64> {
         minutes.range(window.clone()).map(|(at, _)| *at).collect()
     };
-    let had: BTreeSet<i64> = by_name.values().flat_map(in_window).collect();
-    let missing = by_name.iter().filter_map(|(name, minutes)| {
+    let had: BTreeSet<i64> = series.iter().flat_map(|(_, m)| in_window(m)).collect();
+    let missing = series.iter().filter_map(|(name, minutes)| {
         let missing = had.len() - in_window(minutes).len();
+        let same = series.iter().filter(|(other, _)| other == name).count();
+        let which = match same {
+            1 => String::new(),
+            more => format!(", one of {more} of that name,"),
+        };
         let name = words::name(std::slice::from_ref(name));
         (missing > 0).then(|| {
             format!(
-                "`{name}` has no point in {missing} of {} minutes in which others have (if that means 0, say so: transformNull)",
+                "`{name}`{which} has no point in {missing} of {} minutes in which others have (if that means 0, say so: transformNull)",
                 had.len()
             )
         })
@@ -154,15 +165,15 @@ impl Source for Graphite {
             .min(86_400);
         let back = i64::from(question.window) + judge::minutes_back(question);
         let span = (minute(now - lag) - 60 * back, minute(now));
-        let rendered = self.render(&self.targets, span)?;
-        if let Some(trouble) = self.silent(&rendered) {
-            return Err(trouble);
+        let mut rendered: Vec<(String, Minutes)> = Vec::new();
+        for series in self.all(span)? {
+            rendered.push((series.target.clone(), series.minutes()?));
         }
         let mut by_name: BTreeMap<String, Minutes> = BTreeMap::new();
-        for series in &rendered {
-            let minutes = by_name.entry(series.target.clone()).or_default();
-            for (at, value) in series.minutes()? {
-                add(minutes, at, value);
+        for (name, minutes) in &rendered {
+            let sum = by_name.entry(name.clone()).or_default();
+            for (at, value) in minutes {
+                add(sum, *at, *value);
             }
         }
         let flagged = self.flagged(span)?;
@@ -179,7 +190,7 @@ impl Source for Graphite {
             .filter_map(|m| m.last_key_value())
             .map(|(at, _)| *at)
             .max();
-        let problems = gaps(&by_name, newest.map(|at| at + 60), question.window);
+        let problems = gaps(&rendered, newest.map(|at| at + 60), question.window);
         let series = by_name.into_iter().map(|(name, minutes)| Series {
             labels: vec![name],
             minutes,

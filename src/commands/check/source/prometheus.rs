@@ -5,9 +5,10 @@
 //! up that is not the minute of the line, and what it counts then is left out.
 //!
 //! Nothing is complete by default: each instance that had the metric within the last hour must be scraped,
-//! and up to date. One that is gone is a problem until an hour has passed, also if it was taken out of the
-//! configuration: nobody can tell these apart from here.
+//! and up to date, and so must every other target of the same jobs. One that was taken out of the
+//! configuration is a problem until an hour has passed: before, nobody can tell it from one that is gone.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::increase::{Instance, begins_late, increases};
@@ -32,6 +33,10 @@ const LONG_AGO: &str = "14d";
 const MAX_SCRAPE_AGE: f64 = 120.0;
 /// An agent whose lines are further behind is catching up.
 const MAX_BEHIND: f64 = 120.0;
+/// Warnings of Prometheus that are repeated.
+const MAX_WARNINGS: usize = 3;
+/// How names of counters end, those of histograms included.
+const COUNTERS: [&str; 4] = ["_total", "_count", "_sum", "_bucket"];
 /// Most series of one answer.
 const MAX_SERIES: usize = 50_000;
 
@@ -41,6 +46,8 @@ pub(super) struct Prometheus {
     instances: BTreeMap<Id, Instance>,
     /// Matcher of their jobs, for questions about them.
     jobs: String,
+    /// What Prometheus itself says is missing from its answers.
+    partial: RefCell<BTreeSet<String>>,
 }
 
 /// Hours with samples at both ends.
@@ -57,6 +64,7 @@ impl Prometheus {
             client,
             instances: BTreeMap::new(),
             jobs: String::new(),
+            partial: RefCell::default(),
         }
     }
 
@@ -69,6 +77,7 @@ impl Prometheus {
         };
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|error| strange(Untrusted(error.to_string().as_bytes()).to_string()))?;
+        self.partial.borrow_mut().extend(answer.warnings);
         let found = answer
             .data
             .ok_or_else(|| strange("no data".to_owned()))?
@@ -126,7 +135,34 @@ impl Prometheus {
             .map(|id| (id, Instance::default()))
             .collect();
         self.see(span)?;
-        Ok(self.missing(question, now))
+        let mut problems = self.missing(question, now);
+        problems.extend(self.down(question, now)?);
+        Ok(problems)
+    }
+
+    /// A sentence for each target of the same jobs that is down, and has been for so long that nobody
+    /// remembers it among those that have the metric.
+    fn down(&self, question: &Question, now: i64) -> Result<Vec<String>, Trouble> {
+        let down = self.instant(&format!("up{{{}}} == 0", self.jobs), now)?;
+        let down = targets_of(&question.subject, &down)?;
+        let forgotten = down.iter().filter(|id| !self.instances.contains_key(*id));
+        let said = forgotten.map(|(_, name)| {
+            let name = words::name(std::slice::from_ref(name));
+            format!("{name} is down for more than {KNOWN}: what it counts is missing")
+        });
+        Ok(said.collect())
+    }
+
+    /// What Prometheus says of its own answers.
+    fn partial(&self) -> Vec<String> {
+        let partial = self.partial.borrow();
+        let said = partial.iter().take(MAX_WARNINGS).map(|warning| {
+            format!(
+                "Prometheus could not read all of it: {}",
+                words::name(std::slice::from_ref(warning))
+            )
+        });
+        said.collect()
     }
 
     /// When each instance was scraped, and when it was behind.
@@ -334,6 +370,22 @@ impl Prometheus {
     }
 }
 
+/// Only counters have increases: what falls and rises again would be taken for one that began again.
+fn counters(question: &Question) -> Result<(), Trouble> {
+    let names = [Some(&question.subject), question.base.as_ref()];
+    let names = names
+        .into_iter()
+        .flatten()
+        .map(|selection| &selection.metric);
+    let is_counter = |name: &&String| COUNTERS.iter().any(|end| name.ends_with(end));
+    match names.into_iter().find(|name| !is_counter(name)) {
+        None => Ok(()),
+        Some(name) => Err(Trouble::Answer(format!(
+            "`{name}` is no counter by its name, and what is asked is how much was counted; expected a name that ends in `_total`, or `_count` of a histogram"
+        ))),
+    }
+}
+
 /// Instances that the selection means: its matchers on labels of targets hold for them.
 fn targets_of(selection: &Selection, known: &[Found]) -> Result<BTreeSet<Id>, Trouble> {
     let matchers = ask::matchers(selection)?;
@@ -354,7 +406,8 @@ impl Source for Prometheus {
         // Asked at the end of the open minute, Prometheus gives the newest sample.
         let end = minute(now) + 60;
         let span = (end - 60 * (back + 1 + question_lag(question)), end);
-        let problems = self.meet(question, span, now)?;
+        counters(question)?;
+        let mut problems = self.meet(question, span, now)?;
         let closed = self.closed(now)?;
         let mut by_labels: BTreeMap<Vec<String>, Series> = BTreeMap::new();
         for (labels, minutes) in self.minutes(&question.subject, &question.by, span)? {
@@ -382,17 +435,19 @@ impl Source for Prometheus {
             matchers: self.jobs.clone(),
         };
         let near_misses = self.minutes(&near, &[], span)?.into_values().next();
+        let (lines, queues) = (self.lines(span)?, self.queues(now)?);
+        problems.extend(self.partial());
         let labelled = by_labels
             .into_iter()
             .map(|(labels, series)| Series { labels, ..series });
         Ok(Evidence {
             closed,
             series: labelled.collect(),
-            lines: Some(self.lines(span)?),
+            lines: Some(lines),
             incomplete_hours: had.missing,
             complete_from: had.first.unwrap_or(began).min(began),
             near_misses: near_misses.unwrap_or_default(),
-            queues: self.queues(now)?,
+            queues,
             problems,
             remarks: Vec::new(),
         })

@@ -14,6 +14,9 @@ pub(super) type Id = (String, String);
 #[derive(Deserialize)]
 pub(super) struct Answer {
     pub(super) data: Option<Data>,
+    /// A part of what was asked could not be read: a remote store, a peer of Thanos.
+    #[serde(default)]
+    pub(super) warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]

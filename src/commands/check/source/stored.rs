@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Source, Span, Trouble, minute, near_misses_of};
+use crate::cli::NoData;
 use crate::commands::check::ask;
 use crate::commands::check::evidence::{Evidence, Lines, Minutes, Series};
 use crate::commands::check::judge;
@@ -16,16 +17,19 @@ use crate::commands::check::question::{Question, Selection};
 use crate::commands::check::words;
 use crate::commands::client::Client;
 use crate::diagnostic::{Untrusted, similar};
+use crate::metrics::OTHER;
 use crate::rule::matcher::Matcher;
 use crate::store::{
-    AgentStatus, Mark, MetricStatus, SeriesAnswer, SeriesQuestion, SeriesValues, Snapshot,
-    StoreStatus,
+    AgentStatus, LogStatus, Mark, MetricStatus, SeriesAnswer, SeriesQuestion, SeriesValues,
+    Snapshot, StoreStatus,
 };
 
 /// Minutes behind the closed ones that are looked at, for what the newest of them proves already.
 const AHEAD: i64 = 3600;
 /// Seconds that two clocks may be apart.
 const MAX_SKEW: i64 = 60;
+/// Fewer lines are an accident.
+const FEW: u64 = 5;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 
@@ -220,6 +224,36 @@ impl<A: Answers> Stored<A> {
         Ok(closed.map(minute))
     }
 
+    /// What the question selects or names by its value, and may have been counted as `_other`, beyond the
+    /// limit on series: a sentence for each such label.
+    fn folded(&mut self, question: &Question, end: i64) -> Result<Vec<String>, Trouble> {
+        let span = (end - i64::from(question.window) * MINUTE, end);
+        let mut problems = Vec::new();
+        let selections = [Some(&question.subject), question.base.as_ref()];
+        for selection in selections.into_iter().flatten() {
+            let matchers = ask::matchers(selection)?;
+            let selects_others = |label: &str| {
+                let mut of_label = matchers.iter().filter(|matcher| matcher.field == label);
+                of_label.all(|matcher| matcher.test.holds(OTHER.as_bytes()))
+            };
+            let labels: BTreeSet<&String> = matchers.iter().map(|m| &m.field).collect();
+            for label in labels.into_iter().filter(|label| !selects_others(label)) {
+                let others = Selection {
+                    metric: selection.metric.clone(),
+                    matchers: format!("{label}=\"{OTHER}\""),
+                };
+                let answer = self.series(&others, &[], span, MINUTE)?;
+                if answer.series.iter().any(|series| !series.points.is_empty()) {
+                    problems.push(format!(
+                        "`{}` has more series than it may have, and what was counted as {label} `{OTHER}` may be what is asked for",
+                        selection.metric
+                    ));
+                }
+            }
+        }
+        Ok(problems)
+    }
+
     fn near_misses(&mut self, question: &Question, span: Span) -> Result<Minutes, Trouble> {
         let name = near_misses_of(&question.subject.metric);
         if self.metric(&name).is_none() {
@@ -253,6 +287,51 @@ fn known<'s>(status: &'s StoreStatus, name: &str) -> Result<&'s MetricStatus, Tr
     )))
 }
 
+/// Metrics of the question, each one that can be counted.
+fn metrics<'s>(
+    status: &'s StoreStatus,
+    question: &Question,
+) -> Result<Vec<&'s MetricStatus>, Trouble> {
+    let selections = [Some(&question.subject), question.base.as_ref()];
+    let found = selections.into_iter().flatten().map(|selection| {
+        let metric = known(status, &selection.metric)?;
+        match metric.kind.as_str() {
+            "gauge" => Err(Trouble::Answer(format!(
+                "`{}` is a gauge: it stands at a value and counts nothing; expected a counter or a histogram",
+                metric.name
+            ))),
+            _ => Ok(metric),
+        }
+    });
+    found.collect()
+}
+
+/// A sentence for each log of the metrics that nobody reads, or nobody understands, while others may
+/// well be read.
+fn unseen(status: &StoreStatus, question: &Question) -> Result<Vec<String>, Trouble> {
+    let metrics = metrics(status, question)?;
+    let feeds = |log: &&LogStatus| metrics.iter().any(|metric| metric.logs.contains(&log.name));
+    let mut problems = Vec::new();
+    for log in status.logs.iter().filter(feeds) {
+        let name = words::name(std::slice::from_ref(&log.name));
+        let [parsed, unparsed, rejected] = log.lines;
+        let lines = parsed + unparsed + rejected;
+        let live = log.files.iter().any(|file| file.state == "live");
+        if !live && !log.files.is_empty() {
+            problems.push(format!(
+                "log `{name}` has no file: it is gone and no other took its place"
+            ));
+        } else if !live && lines == 0 && question.limits.no_data != NoData::Ok {
+            problems.push(format!("log `{name}` has no file, nor a line in 60 min"));
+        } else if parsed == 0 && lines >= FEW {
+            problems.push(format!(
+                "none of the {lines} lines of log `{name}` in 60 min was understood"
+            ));
+        }
+    }
+    Ok(problems)
+}
+
 fn points(series: &SeriesValues, kind: &str) -> Minutes {
     let points = series.points.iter();
     points.map(|point| (point.at, point.value(kind))).collect()
@@ -260,8 +339,10 @@ fn points(series: &SeriesValues, kind: &str) -> Minutes {
 
 impl<A: Answers> Source for Stored<A> {
     fn evidence(&mut self, question: &Question, now: i64) -> Result<Evidence, Trouble> {
-        let status = self.answers.status(now)?;
+        let mut status = self.answers.status(now)?;
         let closed = self.closed(&status.store, question)?;
+        let unseen = unseen(&status.store, question)?;
+        status.problems.extend(unseen);
         self.status = Some(status.store.clone());
         let end = closed.unwrap_or(minute(now));
         let back = i64::from(question.window) + judge::minutes_back(question);
@@ -271,6 +352,7 @@ impl<A: Answers> Source for Stored<A> {
         );
         let mut by_labels: BTreeMap<Vec<String>, Series> = BTreeMap::new();
         let subject = self.series(&question.subject, &question.by, span, MINUTE)?;
+        status.problems.extend(self.folded(question, end)?);
         for series in &subject.series {
             let entry = by_labels.entry(series.labels.clone()).or_default();
             entry.minutes = points(series, &subject.kind);
@@ -415,11 +497,12 @@ fn remarks(status: &Status, closed: Option<i64>, now: i64) -> Vec<String> {
         return Vec::new();
     }
     let last = status.store.committed_ms.div_euclid(1000);
-    let until = closed.map_or("there is no data".to_owned(), |closed| {
+    let until = closed.map_or("without data".to_owned(), |closed| {
         format!("data until {}", words::time(closed, now))
     });
     vec![format!(
-        "the agent is not running, it committed last at {}; {until}",
-        words::time(last, now)
+        "no agent is running, the store was written last at {} ({} ago), {until}",
+        words::time(last, now),
+        words::length(now - last)
     )]
 }
