@@ -253,7 +253,8 @@ impl Client {
             url: self.base.clone(),
             status,
             hint: match status {
-                401 | 403 => " (it wants another user, password or token)",
+                401 => " (it wants another user, password or token)",
+                403 => " (not for this user, password, token or host name)",
                 404 => " (no such page there: is the address right?)",
                 _ => "",
             },

@@ -78,6 +78,11 @@ fn refused(refusal: &Refusal) -> Response {
         Refusal::Unknown(reason) => (StatusCode::NOT_FOUND, reason),
         Refusal::Unavailable(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
     };
+    error(status, reason)
+}
+
+/// A refusal in the API's form.
+pub(super) fn error(status: StatusCode, reason: &str) -> Response {
     let body = serde_json::json!({ "error": reason });
     json(status, body.to_string().into_bytes())
 }

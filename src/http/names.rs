@@ -1,10 +1,13 @@
-//! By which names the status page may be asked for.
+//! By which names the status page and the API may be asked for.
 //!
 //! A page on the loopback address needs no password, since only this host can reach it. But any
 //! page of the web can have its own name point at 127.0.0.1, and then read what is there as if it
 //! were its own (DNS rebinding). Such a request names the foreign host: addresses, `localhost` and
 //! the operator's names are answered, other names are not. Beyond loopback, names are looked at only
-//! when the operator gave some.
+//! for the status page, and only when the operator gave some: who scrapes may know the host by any.
+//!
+//! `/metrics`, health and the list of pages are never looked at: they hold counts that are open to
+//! every scraper anyway.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,10 +22,11 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// For a socket that listens at `address`.
-    pub(super) fn at(address: SocketAddr, hosts: &[String]) -> Names {
+    /// For a socket that listens at `address`, with the status page or without.
+    pub(super) fn at(address: SocketAddr, has_page: bool, hosts: &[String]) -> Names {
+        let unasked = !has_page || hosts.is_empty();
         Names {
-            open: !address.ip().to_canonical().is_loopback() && hosts.is_empty(),
+            open: !address.ip().to_canonical().is_loopback() && unasked,
             hosts: hosts.to_vec(),
         }
     }
@@ -76,7 +80,7 @@ mod tests {
     #[test]
     fn only_names_of_this_host_are_known_on_loopback() {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 9578));
-        let names = Names::at(loopback, &["ops.example.com".to_owned()]);
+        let names = Names::at(loopback, true, &["ops.example.com".to_owned()]);
         for good in [
             "127.0.0.1:9578",
             "localhost:9578",
@@ -107,9 +111,24 @@ mod tests {
     #[test]
     fn beyond_loopback_names_are_looked_at_when_there_are_some() {
         let all = SocketAddr::from(([0, 0, 0, 0], 9578));
-        assert!(admits(&Names::at(all, &[]), "/", &["web1.example.com"]));
-        let named = Names::at(all, &["web1.example.com".to_owned()]);
+        assert!(admits(
+            &Names::at(all, true, &[]),
+            "/",
+            &["web1.example.com"]
+        ));
+        let named = Names::at(all, true, &["web1.example.com".to_owned()]);
         assert!(admits(&named, "/", &["web1.example.com:9578"]));
         assert!(!admits(&named, "/", &["evil.example"]));
+    }
+
+    #[test]
+    fn beyond_loopback_an_address_without_the_page_is_known_by_any_name() {
+        let hosts = ["ops.example.com".to_owned()];
+        let all = SocketAddr::from(([0, 0, 0, 0], 9577));
+        assert!(admits(&Names::at(all, false, &hosts), "/", &["web1"]));
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 9577));
+        let named = Names::at(loopback, false, &hosts);
+        assert!(!admits(&named, "/", &["evil.example"]));
+        assert!(admits(&named, "/", &["ops.example.com"]));
     }
 }

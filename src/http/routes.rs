@@ -1,6 +1,6 @@
 //! The pages and who may see them: one request in, one answer out.
 //!
-//! Before any page: the password where one is wanted, then the method, then that there is no body.
+//! Before any page: the name by which it is asked for, the password where one is wanted, then the method, then that there is no body.
 //! Pages are made on threads that may block; the lock that a page takes is released before the
 //! first byte is sent. Texts of `/metrics` and answers of the API are large, so there are only so
 //! many at a time: the permit for one travels with the answer, and is given back when its last byte is
@@ -206,10 +206,14 @@ impl Routes {
     }
 
     async fn refusal(&self, request: &hyper::Request<Incoming>) -> Option<Response> {
-        if self.serves.status && !self.names.admit(request) {
-            let text = "this agent is not known by that name: ask for its address, \
-                or name the host in `hosts` of `[status]`\n";
-            return Some((StatusCode::FORBIDDEN, text).into_response());
+        let path = request.uri().path();
+        if !self.is_open(path) && !self.names.admit(request) {
+            let reason = "this agent is not known by that name: ask for its address, \
+                or name the host in `hosts` of `[status]`";
+            return Some(match path.starts_with("/api/") {
+                true => api::error(StatusCode::FORBIDDEN, reason),
+                false => (StatusCode::FORBIDDEN, format!("{reason}\n")).into_response(),
+            });
         }
         if !self.may_enter(request.headers()).await {
             let challenge = [(
@@ -234,6 +238,14 @@ impl Routes {
         // What follows the head is not read, so no second request can follow on this connection.
         let close = [(header::CONNECTION, "close")];
         Some((status, close, "a request must not have a body\n").into_response())
+    }
+
+    /// Whether a page is given to who asks for it by any name.
+    fn is_open(&self, path: &str) -> bool {
+        match path {
+            "/metrics" | "/-/healthy" | "/-/ready" => true,
+            _ => !self.serves.status && !path.starts_with("/api/"),
+        }
     }
 
     async fn may_enter(&self, headers: &HeaderMap) -> bool {

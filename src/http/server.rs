@@ -86,7 +86,7 @@ pub enum ServerError {
 #[derive(Debug)]
 pub struct Server {
     doors: Vec<Door>,
-    /// Names by which the status page may be asked for.
+    /// Names by which the status page and the API may be asked for.
     hosts: Vec<String>,
     limits: Limits,
 }
@@ -179,8 +179,9 @@ impl Server {
             pages,
         };
         let hosts = self.hosts.clone();
-        let routes =
-            move |serves, address| Routes::new(&shared, serves, Names::at(address, &hosts));
+        let routes = move |serves: Serves, address| {
+            Routes::new(&shared, serves, Names::at(address, serves.status, &hosts))
+        };
         self.answer(routes, web, stop).await
     }
 

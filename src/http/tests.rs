@@ -141,7 +141,8 @@ impl Running {
 
     /// The answer to a request on a connection of its own.
     pub(super) async fn ask(&self, line: &str, headers: &str) -> String {
-        let head = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        let head =
+            format!("{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
         self.send(head.as_bytes()).await
     }
 

@@ -114,6 +114,39 @@ fn foreign_names_are_refused_and_named_ones_are_not() {
 }
 
 #[test]
+fn foreign_names_get_metrics_and_health_and_no_answers_of_the_api() {
+    let mut scene = with_page();
+    let http = scene.agent.address().unwrap();
+    for (path, status) in [
+        ("/metrics", 200),
+        ("/-/healthy", 200),
+        ("/-/ready", 200),
+        ("/", 200),
+        ("/api/v1/status", 403),
+        ("/api/v1/series?metric=cdn_failure_beacons_total", 403),
+        ("/api/none", 403),
+    ] {
+        let answer = named(&http, path, "evil.example");
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        assert_ne!(named(&http, path, "localhost:9577").status, 403, "{path}");
+    }
+    let refusal = named(&http, "/api/v1/status", "evil.example").body;
+    assert!(
+        refusal.starts_with("{\"error\":") && refusal.contains("`hosts` of `[status]`"),
+        "{refusal}"
+    );
+    let address = page(&scene.agent);
+    for (path, status) in [("/-/ready", 200), ("/", 403), ("/assets/status.js", 403)] {
+        assert_eq!(
+            named(&address, path, "evil.example").status,
+            status,
+            "{path}"
+        );
+    }
+    scene.ends_exact();
+}
+
+#[test]
 fn files_of_the_page_are_kept_until_they_change() {
     let scene = with_page();
     let address = page(&scene.agent);
