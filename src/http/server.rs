@@ -148,9 +148,14 @@ impl Server {
         self.serving(|serves| serves.metrics)
     }
 
-    /// The addresses of the status page, in the same way.
-    pub fn status_addresses(&self) -> Vec<SocketAddr> {
-        self.serving(|serves| serves.status)
+    /// Where the status page is to be seen, as browsers take it.
+    pub fn pages_at(&self, web: Option<&WebConfig>) -> Vec<String> {
+        let encrypted = web.is_some_and(WebConfig::encrypts);
+        let scheme = if encrypted { "https" } else { "http" };
+        let addresses = self.serving(|serves| serves.status).into_iter();
+        addresses
+            .map(|address| format!("{scheme}://{address}/"))
+            .collect()
     }
 
     fn serving(&self, which: impl Fn(Serves) -> bool) -> Vec<SocketAddr> {
@@ -174,7 +179,7 @@ impl Server {
         let web = web.map(Arc::new);
         let shared = Shared {
             permits: Arc::new(Semaphore::new(self.limits.pages)),
-            page: self.page(web.is_some()),
+            page: self.pages_at(web.as_deref()).into_iter().next(),
             web: web.clone(),
             pages,
         };
@@ -225,15 +230,6 @@ impl Server {
         stop.wait_for(|stop| *stop).await.ok();
         while accepting.join_next().await.is_some() {}
         Ok(())
-    }
-}
-
-impl Server {
-    /// Where the status page is, for who asks for it elsewhere.
-    fn page(&self, encrypted: bool) -> Option<String> {
-        let scheme = if encrypted { "https" } else { "http" };
-        let address = *self.status_addresses().first()?;
-        Some(format!("{scheme}://{address}/"))
     }
 }
 

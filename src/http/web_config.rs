@@ -147,6 +147,11 @@ impl WebConfig {
         !self.current().users.is_empty()
     }
 
+    /// Whether the file has a certificate, and so connections are TLS.
+    pub(super) fn encrypts(&self) -> bool {
+        self.current().tls.is_some()
+    }
+
     /// What the file says; what it said before while it cannot be used. Reads files.
     pub(super) fn current(&self) -> Arc<Current> {
         let State { current, seen } = self.state().clone();

@@ -207,7 +207,8 @@ impl Findings {
             let same = |other: &&At<SocketAddr>| other.value == at.value;
             http.listen.iter().find(same).is_none()
         });
-        for address in http.listen.iter().chain(page) {
+        let metrics = http.listen.iter().map(|at| ("http", at));
+        for (table, address) in metrics.chain(page.map(|at| ("status", at))) {
             match std::net::TcpListener::bind(address.value) {
                 Ok(_) => {}
                 // Most likely by the agent that runs with this very configuration.
@@ -215,7 +216,11 @@ impl Findings {
                     address
                         .place
                         .error("somebody listens there already", "in use")
-                        .warning(),
+                        .warning()
+                        .help(format!(
+                            "fine if it is the agent with this configuration; else give \
+                                another address in `[{table}]`"
+                        )),
                 ),
                 Err(error) => self.mistakes.push(
                     address

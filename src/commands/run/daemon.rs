@@ -18,7 +18,7 @@ use crate::commands::{Done, Failure};
 use crate::config::{Config, OutputConfig, OutputKind};
 use crate::definition::At;
 use crate::diagnostic::Diagnostic;
-use crate::http::{Server, WebConfig};
+use crate::http::{Server, ServerError, WebConfig};
 use crate::sinks::carbon::{self, Target};
 use crate::source::wake::{Wake, Waker};
 use crate::telemetry::Telemetry;
@@ -103,10 +103,10 @@ pub(in crate::commands) fn run(args: &RunArgs) -> Result<Done, Failure> {
 
 /// Takes the addresses, so that a taken one is known before anything is read.
 fn listening(config: &Config) -> Result<(Option<Server>, Option<WebConfig>), Failure> {
-    let refused = |message: String| Failure::Refused {
+    let refused = |message: String, help: Option<String>| Failure::Refused {
         code: 2,
         message,
-        help: None,
+        help,
     };
     let (addresses, page) = (plain(&config.http.listen), plain(&config.status.listen));
     if addresses.is_empty() && page.is_empty() {
@@ -114,15 +114,22 @@ fn listening(config: &Config) -> Result<(Option<Server>, Option<WebConfig>), Fai
     }
     let web = config.http.web_config.as_ref();
     let web = web.map(|at| WebConfig::open(&at.value)).transpose();
-    let web = web.map_err(|error| refused(journal::chain(&error)))?;
+    let web = web.map_err(|error| refused(journal::chain(&error), None))?;
+    let no_address = |table: &str, what: &str| {
+        let help = format!(
+            "`listen` of `[{table}]` in the configuration file gives {what} another address; \"\" turns it off"
+        );
+        move |error: ServerError| refused(journal::chain(&error), Some(help))
+    };
     let server = Server::bind(&addresses)
-        .and_then(|server| server.with_status(&page, plain(&config.status.hosts)));
-    let server = server.map_err(|error| refused(journal::chain(&error)))?;
+        .map_err(no_address("http", "/metrics"))?
+        .with_status(&page, plain(&config.status.hosts))
+        .map_err(no_address("status", "the status page"))?;
     for address in server.addresses() {
         tracing::info!("listening on {address}");
     }
-    for address in server.status_addresses() {
-        tracing::info!("the status page is at {address}");
+    for url in server.pages_at(web.as_ref()) {
+        tracing::info!("the status page is at {url}");
     }
     Ok((Some(server), web))
 }

@@ -129,20 +129,23 @@ fn scrapes_during_writes_are_whole_and_only_grow() {
 }
 
 #[test]
-fn a_taken_port_is_told() {
+fn a_taken_port_is_told_with_the_table_that_names_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mut scene = Scene::new();
-    scene.agent.config.set("http.listen", quoted(&address));
-    scene.writer.lines(10);
-    scene.agent.start();
-    let agent = &mut scene.agent;
-    eventually(DEADLINE, "the port is named", || {
-        let stderr = agent.stderr();
-        stderr.contains(&address).then_some(()).ok_or(stderr)
-    });
-    if let Some(status) = agent.ended() {
-        assert!(status.code().is_some_and(|code| code > 0), "{status}");
+    for (key, table) in [("http.listen", "`[http]`"), ("status.listen", "`[status]`")] {
+        let mut scene = Scene::new();
+        scene.agent.config.set(key, quoted(&address));
+        scene.writer.lines(10);
+        scene.agent.start();
+        let agent = &mut scene.agent;
+        eventually(DEADLINE, "the port and the table are named", || {
+            let stderr = agent.stderr();
+            let told = stderr.contains(&address) && stderr.contains(table);
+            told.then_some(()).ok_or(stderr)
+        });
+        if let Some(status) = agent.ended() {
+            assert_eq!(status.code(), Some(2), "{status}");
+        }
     }
 }
 

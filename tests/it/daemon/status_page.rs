@@ -23,7 +23,7 @@ fn with_page() -> Scene {
 /// Where the page is.
 fn page(agent: &Agent) -> String {
     let stderr = agent.stderr();
-    let (_, rest) = stderr.split_once("the status page is at ").unwrap();
+    let (_, rest) = stderr.split_once("the status page is at http://").unwrap();
     let end = rest.find(|letter: char| !(letter.is_ascii_digit() || ".:".contains(letter)));
     rest[..end.unwrap()].to_owned()
 }
