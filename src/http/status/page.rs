@@ -11,6 +11,8 @@ use super::verdict::{self, Finding, Level};
 use super::{Counted, Overview, Sample, assets, words};
 use crate::store::{Mark, OutputStatus, SeriesAnswer, SeriesValues};
 
+/// Findings that are shown before the rest folds away.
+const FINDINGS: usize = 12;
 /// Rows of a table of places.
 const PLACES: usize = 10;
 
@@ -47,7 +49,7 @@ fn head(html: &mut Html, overview: &Overview, findings: &[Finding]) {
         0 => html.text(""),
         count => html.text(format!("({count}) ")),
     };
-    html.text(verdict::headline(findings))
+    html.text(verdict::headline(overview, findings))
         .raw(" · ")
         .text(&overview.host);
     html.raw(" · beacontail</title><link rel=\"icon\" href=\"data:,\">");
@@ -66,33 +68,34 @@ fn head(html: &mut Html, overview: &Overview, findings: &[Finding]) {
 
 fn verdict(html: &mut Html, overview: &Overview, findings: &[Finding]) {
     html.raw("<section aria-labelledby=\"verdict\"><div data-part=\"verdict\"><h2 id=\"verdict\">");
-    let counted = overview.store.as_ref().ok();
-    let blind = counted.is_some_and(|counted| {
-        counted
-            .status
-            .logs
-            .iter()
-            .all(|log| log.watermark.is_none())
-    });
-    if blind && findings.iter().all(|one| one.level == Level::Note) {
-        html.raw("No line was read yet");
-    } else {
-        html.text(verdict::headline(findings));
-    }
+    html.text(verdict::headline(overview, findings));
     html.raw("</h2>");
-    if !findings.is_empty() {
-        html.raw("<ul class=\"findings\">");
-        for finding in findings {
-            html.raw(match finding.level {
-                Level::Alarm => "<li class=\"alarm\"><strong>alarm</strong> ",
-                Level::Warning => "<li class=\"warn\"><strong>warning</strong> ",
-                Level::Note => "<li class=\"note\"><strong>note</strong> ",
-            });
-            html.text(&finding.text).raw("</li>");
-        }
-        html.raw("</ul>");
+    let (first, rest) = findings.split_at(findings.len().min(FINDINGS));
+    list(html, first);
+    if !rest.is_empty() {
+        html.raw("<details id=\"more\"><summary>and ");
+        html.text(rest.len().to_string());
+        html.raw(" more</summary>");
+        list(html, rest);
+        html.raw("</details>");
     }
     html.raw("</div></section>");
+}
+
+fn list(html: &mut Html, findings: &[Finding]) {
+    if findings.is_empty() {
+        return;
+    }
+    html.raw("<ul class=\"findings\">");
+    for finding in findings {
+        html.raw(match finding.level {
+            Level::Alarm => "<li class=\"alarm\"><strong>alarm</strong> ",
+            Level::Warning => "<li class=\"warn\"><strong>warning</strong> ",
+            Level::Note => "<li class=\"note\"><strong>note</strong> ",
+        });
+        html.text(&finding.text).raw("</li>");
+    }
+    html.raw("</ul>");
 }
 
 fn parts(html: &mut Html, overview: &Overview, counted: &Counted) {

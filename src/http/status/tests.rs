@@ -73,7 +73,7 @@ fn logs_outputs_and_the_store_are_told_in_words() {
     overview.store = Err("disk I/O error".to_owned());
     overview.broken = Some("the store fails, reading has stopped".to_owned());
     let findings = findings(&overview);
-    assert_eq!(headline(&findings), "Something is wrong");
+    assert_eq!(headline(&overview, &findings), "Something is wrong");
     let page = render_status(&overview);
     assert!(page.contains("the store cannot be read: disk I/O error"));
     assert!(page.contains("Without the store there are no numbers"));
@@ -134,6 +134,52 @@ fn without_any_line_nothing_is_called_fine() {
         !page.contains("class=\"zero\""),
         "there is no zero without data"
     );
+}
+
+#[test]
+fn logs_that_went_silent_are_no_data_and_not_fine() {
+    let mut overview = overview();
+    let silent = |overview: &mut Overview, minutes: i64| {
+        for (_, answer) in &mut counted(overview).answers {
+            let newest = RUNNING - minutes * 60;
+            answer.steps.retain(|step| step.at <= newest);
+        }
+    };
+    silent(&mut overview, 5);
+    assert_eq!(said(&overview), []);
+    silent(&mut overview, 6);
+    let since = "no line in any log since 15:59 UTC";
+    assert_eq!(said(&overview), [(Level::Note, since.to_owned())]);
+    let page = render_status(&overview);
+    assert!(page.contains("<h2 id=\"verdict\">No data</h2>"));
+    assert!(page.contains("<title>No data · "));
+    silent(&mut overview, 600);
+    let none = "no line in any log in the last hour";
+    assert_eq!(said(&overview), [(Level::Note, none.to_owned())]);
+}
+
+#[test]
+fn of_many_findings_the_largest_come_first_and_the_rest_folds_away() {
+    let mut overview = overview();
+    let names: Vec<String> = (0..40).map(|n| format!("cdn-{n:02}")).collect();
+    let labels: Vec<[&str; 1]> = names.iter().map(|name| [name.as_str()]).collect();
+    let points: Vec<[(i64, u64); 1]> = (0..40).map(|n| [(2, 100 + n)]).collect();
+    let made: Vec<Made<'_>> = labels
+        .iter()
+        .zip(&points)
+        .map(|(labels, points)| (labels.as_slice(), points.as_slice()))
+        .collect();
+    counted(&mut overview).answers[0].1 = answer("cdn_failure_beacons_total", &["provider"], &made);
+    let found = said(&overview);
+    assert!(
+        found[0]
+            .1
+            .starts_with("beacons from cdn-39: 139 in 5 minutes")
+    );
+    let page = render_status(&overview);
+    let fold = page.find("<summary>and 28 more</summary>").unwrap();
+    assert_eq!(page[..fold].matches("<li class=\"alarm\">").count(), 12);
+    assert_eq!(page.matches("<li class=\"alarm\">").count(), 40);
 }
 
 #[test]

@@ -67,29 +67,74 @@ pub(super) fn findings(overview: &Overview) -> Vec<Finding> {
     all
 }
 
-/// The worst level, and a word for it.
-pub(super) fn headline(findings: &[Finding]) -> &'static str {
+/// The worst level in words, for the heading and the title.
+pub(super) fn headline(overview: &Overview, findings: &[Finding]) -> &'static str {
     match findings.first().map(|finding| finding.level) {
         Some(Level::Alarm) => "Something is wrong",
         Some(Level::Warning) => "Worth a look",
-        Some(Level::Note) | None => "Nothing is wrong",
+        Some(Level::Note) | None => match overview.store.as_ref().map(newest_lines) {
+            Ok(Lines::Never) => "No line was read yet",
+            Ok(Lines::Before(_)) => "No data",
+            Ok(Lines::Now) | Err(_) => "Nothing is wrong",
+        },
     }
+}
+
+/// When there was something to look at, in any log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lines {
+    Never,
+    /// None in the last minutes; the newest in this one, where that is known.
+    Before(Option<i64>),
+    /// In the last minutes, or in the one that is still counted.
+    Now,
+}
+
+fn newest_lines(counted: &Counted) -> Lines {
+    let logs = &counted.status.logs;
+    if logs.iter().all(|log| log.watermark.is_none()) {
+        return Lines::Never;
+    }
+    let newest = counted.answers.iter().filter_map(|(_, answer)| {
+        let step = answer.steps.last()?;
+        Some((step.at, View::new(answer).closed))
+    });
+    match newest.max() {
+        Some((at, closed)) if at >= closed - NOW * 60 => Lines::Now,
+        Some((at, _)) => Lines::Before(Some(at)),
+        // Without a metric of the page there is no chart, but there may be lines.
+        None if counted.answers.is_empty() && had_lines(counted) => Lines::Now,
+        None => Lines::Before(None),
+    }
+}
+
+fn had_lines(counted: &Counted) -> bool {
+    let logs = counted.status.logs.iter();
+    logs.flat_map(|log| log.lines).any(|lines| lines > 0)
 }
 
 fn failures(counted: &Counted, add: &mut impl FnMut(Level, String)) {
     for (part, answer) in &counted.answers {
         if let Part::Failures(words) = part {
             let view = View::new(answer);
-            for series in &answer.series {
-                if let Some((level, text)) = failing(*words, &view, series) {
-                    add(level, text);
-                }
+            let failing = answer.series.iter();
+            let mut failing: Vec<_> = failing
+                .filter_map(|series| failing_now(*words, &view, series))
+                .collect();
+            failing.sort_by(|(a, ..), (b, ..)| b.total_cmp(a));
+            for (_, level, text) in failing {
+                add(level, text);
             }
         }
     }
 }
 
-fn failing(words: Words, view: &View<'_>, series: &SeriesValues) -> Option<(Level, String)> {
+/// How many there are, how bad that is, and in words.
+fn failing_now(
+    words: Words,
+    view: &View<'_>,
+    series: &SeriesValues,
+) -> Option<(f64, Level, String)> {
     let (recent, running) = (view.last(series, NOW), view.counting(series));
     let sum = recent.and(running).value();
     if sum <= 0.0 {
@@ -115,7 +160,8 @@ fn failing(words: Words, view: &View<'_>, series: &SeriesValues) -> Option<(Leve
         format!("{noun} from {name}: {running} in the minute that is still counted")
     };
     let before = words::amount(before);
-    Some((level, format!("{what}, {before} in the 55 minutes before")))
+    let text = format!("{what}, {before} in the 55 minutes before");
+    Some((sum, level, text))
 }
 
 fn server_errors(counted: &Counted, add: &mut impl FnMut(Level, String)) {
@@ -179,6 +225,23 @@ fn logs(overview: &Overview, counted: &Counted, add: &mut impl FnMut(Level, Stri
             add(Level::Warning, text);
         }
     }
+    match newest_lines(counted) {
+        Lines::Before(Some(at)) => {
+            let at = words::clock(at);
+            add(Level::Note, format!("no line in any log since {at} UTC"));
+        }
+        Lines::Before(None) => {
+            add(
+                Level::Note,
+                "no line in any log in the last hour".to_owned(),
+            );
+        }
+        Lines::Now | Lines::Never => {}
+    }
+    incomplete_minutes(counted, add);
+}
+
+fn incomplete_minutes(counted: &Counted, add: &mut impl FnMut(Level, String)) {
     let mut incomplete: Vec<i64> = Vec::new();
     for (_, answer) in &counted.answers {
         let view = View::new(answer);

@@ -166,11 +166,13 @@
     if (names(before) !== names(after) || sources(document).length !== sources(page).length) {
       return false;
     }
+    const open = [...document.querySelectorAll("[data-part] details[open]")].map((one) => one.id);
     before.forEach((part, n) => {
       if (part.innerHTML !== after[n].innerHTML) {
         part.replaceChildren(...[...after[n].childNodes].map((node) => document.adoptNode(node)));
       }
     });
+    open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
     sources(document).forEach((figure, n) => {
       figure.dataset.src = sources(page)[n].dataset.src;
     });
