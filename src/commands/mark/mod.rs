@@ -6,14 +6,15 @@
 
 mod deliver;
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::cli::MarkArgs;
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Place, Untrusted, is_printable};
-use crate::store::{self, Mark};
+use crate::diagnostic::{Diagnostic, Place, Untrusted};
+use crate::store::{self, Mark, StoreError};
 
 use super::run::{environment, refused_store};
 use super::times::at_or_before;
@@ -24,6 +25,8 @@ const CONFIG: &str = "/etc/beacontail/beacontail.toml";
 /// Most bytes of a text and of a tag.
 const TEXT: usize = 500;
 const TAG: usize = 64;
+/// Seconds that a mark may lie ahead: clocks differ.
+const AHEAD: i64 = 300;
 /// Most tags.
 const TAGS: usize = 10;
 
@@ -37,7 +40,7 @@ pub(super) fn run(args: &MarkArgs) -> Result<Done, Failure> {
             (config.store.path.value.clone(), Some(config))
         }
     };
-    store::record(&path, &mark).map_err(|error| refused_store(&error))?;
+    store::record(&path, &mark).map_err(|error| not_recorded(&error))?;
     let mut places = vec!["the store".to_owned()];
     let mut done = Done::Complete;
     for delivery in config.iter().flat_map(|config| deliver::all(&config.marks)) {
@@ -65,6 +68,26 @@ pub(super) fn run(args: &MarkArgs) -> Result<Done, Failure> {
     let line = format!("marked at {at:.0}: {text} (in {})\n", places.join(", "));
     print(line.as_bytes())?;
     Ok(done)
+}
+
+/// Whoever names a wrong file has not damaged a store, and is not told to move that file away.
+fn not_recorded(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Damaged { path, detail } if detail.contains("not a database") => {
+            Failure::Refused {
+                code: 2,
+                message: format!(
+                    "{}: this is no store",
+                    Untrusted(path.as_os_str().as_bytes())
+                ),
+                help: Some(
+                    "name the file that `path` in `[store]` of the agent's configuration names"
+                        .to_owned(),
+                ),
+            }
+        }
+        error => refused_store(error),
+    }
 }
 
 fn configured(path: &Path) -> Result<Config, Vec<Diagnostic>> {
@@ -98,6 +121,17 @@ fn read(args: &MarkArgs, now: Timestamp) -> Result<Mark, Vec<Diagnostic>> {
                 .help("write 2026-11-22T07:06:00Z, Unix seconds, or -10m for ten minutes ago"),
         );
     }
+    if let (Some(ahead), Some(text)) = (
+        at.filter(|at| at.as_second() > now.as_second() + AHEAD),
+        &args.at,
+    ) {
+        let place = Place::argument("--at", text);
+        mistakes.push(
+            place
+                .error(format!("{ahead:.0} is in the future"), "not yet")
+                .help("a mark says what has happened: it would be the newest one until then"),
+        );
+    }
     match (at, mistakes.is_empty()) {
         (Some(at), true) => Ok(Mark {
             at_ms: at.as_millisecond(),
@@ -120,12 +154,20 @@ fn text_mistake(text: &str) -> Option<Diagnostic> {
             text.len()
         ));
     }
-    match text.chars().all(is_printable) {
-        true => None,
-        false => {
-            wrong("the text holds characters that cannot be seen; write it on one line".to_owned())
-        }
+    if text.trim().contains(char::is_control) {
+        return wrong("the text holds control characters; write it on one line".to_owned());
     }
+    let hostile = text.chars().find(|&c| is_invisible(c))?;
+    wrong(format!(
+        "the text holds U+{:04X}, which is not seen and changes how the rest is shown; leave it out",
+        u32::from(hostile)
+    ))
+}
+
+/// Characters that change how others are shown: line and direction marks. Joiners are none of them: they
+/// stand in emoji and in Persian words.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 fn tag_mistake(tag: &str) -> Option<Diagnostic> {
@@ -179,6 +221,8 @@ mod tests {
     #[test]
     fn what_would_harm_a_reader_is_refused_with_the_rest() {
         let long = "x".repeat(501);
+        let kept = read(&args("👩\u{200d}💻 deploys", &[], None), now()).unwrap();
+        assert_eq!(kept.text, "👩\u{200d}💻 deploys");
         for text in ["", "  ", &long, "a\nb", "\u{1b}[2J", "a\u{202e}b"] {
             assert_eq!(
                 read(&args(text, &[], None), now()).unwrap_err().len(),
@@ -186,6 +230,9 @@ mod tests {
                 "{text:?}"
             );
         }
+        assert!(read(&args("x", &[], Some("2026-11-22T07:20:00Z")), now()).is_ok());
+        let ahead = read(&args("x", &[], Some("2030-01-01T00:00:00Z")), now()).unwrap_err();
+        assert!(ahead[0].message.contains("is in the future"), "{ahead:?}");
         let tags = ["", "a b", "a,b", "ä"];
         let mistakes = read(&args("", &tags, Some("soon")), now()).unwrap_err();
         assert_eq!(mistakes.len(), 6);

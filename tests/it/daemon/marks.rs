@@ -78,6 +78,7 @@ fn what_is_no_mark_is_refused_and_not_kept() {
         (&[""], 2),
         (&["x", "--tag", "a b"], 2),
         (&["x", "--at", "soon"], 2),
+        (&["x", "--at", "2099-01-01T00:00:00Z"], 2),
     ] {
         let output = mark(&scene.agent, arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
@@ -93,6 +94,15 @@ fn what_is_no_mark_is_refused_and_not_kept() {
         said.contains("/nowhere/store.db: cannot write the store"),
         "{said}"
     );
+    let file = scene.agent.config_path();
+    let wrong = Command::new(program())
+        .args(["mark", "x", "--store", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert!(said.contains("this is no store"), "{said}");
+    assert!(!said.contains("aside"), "{said}");
     scene.ends_exact();
 }
 
@@ -138,7 +148,7 @@ fn grafana_gets_an_annotation_with_the_token() {
     config.set("marks.grafana", quoted(format!("http://{address}/below")));
     config.set("marks.grafana_token_file", quoted(token));
     scene.agent.write_config();
-    let said = marked(&scene.agent, &["deploy 1", "--at", "2026-11-22T07:06:00Z"]);
+    let said = marked(&scene.agent, &["deploy 1", "--at", "2013-10-31T07:06:00Z"]);
     assert!(said.contains("(in the store, Grafana)"), "{said}");
     let request = served.join().unwrap();
     assert!(
@@ -150,7 +160,7 @@ fn grafana_gets_an_annotation_with_the_token() {
             .to_lowercase()
             .contains("authorization: bearer glsa_x\r\n")
     );
-    assert!(request.contains("1795331160000"));
+    assert!(request.contains("1383203160000"));
     scene.ends_exact();
 }
 
