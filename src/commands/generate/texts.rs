@@ -184,14 +184,30 @@ fn check_config() -> Texts {
 
 fn check() -> Texts {
     Texts {
+        about: &[
+            "What is not known is never OK: stale, missing and incomplete data are UNKNOWN, each in words of its own. A \
+             RANGE is that of the Monitoring Plugins: 10 is an alarm below 0 and above 10, 10: below 10, @10:20 from \
+             10 to 20.",
+            "Without --store, --prometheus and --graphite the agent of this host is asked.",
+        ],
         exits: PLUGIN_EXITS,
         files: &[STORE],
-        examples: &[(
-            "Warn above 10 beacons in five minutes by any provider, critical above 50:",
-            "beacontail check --metric cdn_failure_beacons_total --by provider --window 5m -w 10 -c 50",
-        )],
-        see: &["grep", "run"],
-        papers: &["operating.md"],
+        examples: &[
+            (
+                "Warn above 10 beacons in five minutes by any provider, critical above 50:",
+                "beacontail check --metric cdn_failure_beacons_total --by provider --window 5m -w 10 -c 50",
+            ),
+            (
+                "The same of the store, also when the agent is dead:",
+                "beacontail check --store /var/lib/beacontail/store.db \\\n    --metric cdn_failure_beacons_total --by provider -w 10 -c 50",
+            ),
+            (
+                "Share of 5xx by provider, for a whole site:",
+                "beacontail check --prometheus http://prometheus.example.com:9090 --by provider -w 2 -c 5 \\\n    --ratio 'cdn_origin_requests_total{code=~\"5..\"}/cdn_origin_requests_total'",
+            ),
+        ],
+        see: &["grep", "mark", "run"],
+        papers: &["check.md", "alerts.md"],
         ..COMMON
     }
 }
@@ -250,7 +266,7 @@ fn init() -> Texts {
             ("0", "Written, or printed."),
             (
                 "1",
-                "No web server was found, or the file is there already: nothing was written.",
+                "No web server or no log to follow was found, or the file is there already: nothing was written.",
             ),
             ("2", "A mistake on the command line."),
         ],
@@ -284,31 +300,97 @@ fn init() -> Texts {
 
 fn mark() -> Texts {
     Texts {
+        about: &[
+            "The store decides: once it has the mark, a Graphite or Grafana that cannot be reached costs nothing but \
+             the exit status. Whoever calls it must be allowed to write the store.",
+        ],
+        exits: &[
+            ("0", "Recorded, everywhere."),
+            (
+                "1",
+                "In the store, and not in Graphite or Grafana; or the store failed.",
+            ),
+            (
+                "2",
+                "A mistake on the command line or in the configuration, or no store that this user may write.",
+            ),
+            ("4", "The store was written by a newer version."),
+        ],
         files: &[CONFIGURATION, STORE],
-        examples: &[("From a deploy script:", "beacontail mark \"deploy 1234\"")],
+        examples: &[
+            (
+                "From a deploy script:",
+                "sudo -u beacontail beacontail mark \"deploy 1234\" --tag deploy",
+            ),
+            (
+                "Ten minutes late:",
+                "beacontail mark \"database failed over\" --at -10m",
+            ),
+        ],
         see: &["run", "check"],
-        papers: &["operating.md"],
+        papers: &["api.md", "configuration.md"],
         ..COMMON
     }
 }
 
 fn kit() -> Texts {
     Texts {
-        examples: &[(
-            "For one provider:",
-            "beacontail kit --provider fastly --pixel-host www.example.com --out kit",
-        )],
+        about: &[
+            "README.md in the folder says what to paste where, and how to see that it works. A kit is written whole \
+             or not at all; a folder that is no kit is never touched.",
+        ],
+        exits: &[
+            ("0", "Written."),
+            ("1", "The folder cannot be written."),
+            (
+                "2",
+                "A mistake on the command line, or the folder is there already.",
+            ),
+        ],
+        examples: &[
+            (
+                "For one provider, with the pixel on a host that is not behind it:",
+                "beacontail kit --provider fastly --pixel-host px.example.net --out kit",
+            ),
+            (
+                "For all of them, in three languages:",
+                "beacontail kit --provider all --pixel-host px.example.net --languages en,de,fr --out kits",
+            ),
+        ],
         see: &["reports"],
-        papers: &["README.md"],
+        papers: &["kit.md"],
         ..COMMON
     }
 }
 
 fn reports() -> Texts {
     Texts {
-        examples: &[("All options:", "beacontail reports --help")],
+        about: &[
+            "Browsers post to HTTPS only: name a certificate with --web-config, or put a TLS server in front. SIGHUP opens \
+             the log anew, for who has renamed it; SIGTERM and SIGINT end the process.",
+        ],
+        exits: &[
+            ("0", "Stopped."),
+            ("1", "Something outside failed."),
+            (
+                "2",
+                "A mistake on the command line, or a log or an address that cannot be had.",
+            ),
+            ("3", "Another collector writes the log."),
+        ],
+        files: &[
+            (
+                "/var/log/beacontail/nel.log",
+                "The log of the service beacontail-reports.",
+            ),
+            ("/etc/default/beacontail-reports", "OPTIONS of the service."),
+        ],
+        examples: &[(
+            "Behind a TLS server on this host:",
+            "beacontail reports --log /var/log/beacontail/nel.log --allow-origin-host www.example.com",
+        )],
         see: &["kit", "run"],
-        papers: &["README.md"],
+        papers: &["reports.md"],
         ..COMMON
     }
 }
