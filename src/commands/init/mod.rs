@@ -52,7 +52,7 @@ pub(super) fn run(args: &InitArgs) -> Result<Done, Failure> {
     }
     let mut chooser = Chooser::new(engine()?);
     let plan = Plan::new(survey, &mut chooser);
-    let told = report::report(&plan, &tree, &chooser);
+    let told = report::report(&plan, &tree, &chooser, &again(args));
     if plan.logs.is_empty() {
         tell(args, &told)?;
         return Err(Failure::Refused {
@@ -141,13 +141,36 @@ fn out(args: &InitArgs, tree: &Tree) -> PathBuf {
     args.out.clone().unwrap_or_else(|| PathBuf::from(usual))
 }
 
+/// The command that looks once more when a server logs what it lacked.
+fn again(args: &InitArgs) -> String {
+    let mut words = vec!["beacontail init --force".to_owned()];
+    let paths = [
+        (
+            "--root",
+            Some(&args.root).filter(|root| *root != Path::new("/")),
+        ),
+        ("--out", args.out.as_ref()),
+    ];
+    for (option, path) in paths {
+        if let Some(path) = path {
+            let path = Untrusted(path.as_os_str().as_encoded_bytes());
+            words.push(format!("{option} {path}"));
+        }
+    }
+    if let (Some(graphite), Some(prefix)) = (&args.graphite, &args.prefix) {
+        words.push(format!("--graphite {graphite} --prefix {prefix}"));
+    }
+    words.join(" ")
+}
+
 /// What `--graphite` gave may be wrong; anything else that does not load is a mistake of ours.
 fn check(out: &Path, text: &str) -> Result<(), Failure> {
     let environment = environment();
     let absolute = environment.folder.join(out);
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    let source = SourceText::new(out.to_string_lossy(), text);
-    Config::parse(&source, folder, &environment)?;
+    // The place shown is in a text that nobody has yet.
+    let name = format!("{}, not written", out.display());
+    Config::parse(&SourceText::new(name, text), folder, &environment)?;
     Ok(())
 }
 

@@ -16,8 +16,8 @@ use crate::diagnostic::Untrusted;
 /// Changes that are shown; a site with a thousand virtual hosts has one for each format.
 const MOST_CHANGES: usize = 30;
 
-/// The report on all that was found.
-pub(super) fn report(plan: &Plan, tree: &Tree, chooser: &Chooser) -> String {
+/// The report on all that was found; `again` is the command that looks once more.
+pub(super) fn report(plan: &Plan, tree: &Tree, chooser: &Chooser, again: &str) -> String {
     let mut out = String::new();
     for server in &plan.survey.servers {
         writeln!(out, "{}", server.name()).ok();
@@ -36,7 +36,7 @@ pub(super) fn report(plan: &Plan, tree: &Tree, chooser: &Chooser) -> String {
         }
         left_out(&mut out, plan, *server);
     }
-    changes(&mut out, plan);
+    changes(&mut out, plan, again);
     remarks(&mut out, plan);
     out
 }
@@ -164,7 +164,7 @@ fn left_out(out: &mut String, plan: &Plan, server: Server) {
 }
 
 /// The lines to change, each once.
-fn changes(out: &mut String, plan: &Plan) {
+fn changes(out: &mut String, plan: &Plan, again: &str) {
     let mut seen: Vec<Change> = Vec::new();
     for (log, chosen) in plan.survey.logs.iter().zip(&plan.chosen) {
         let Some(facts) = chosen.as_ref().map(|chosen| chosen.facts) else {
@@ -178,12 +178,12 @@ fn changes(out: &mut String, plan: &Plan) {
             writeln!(out, "\nand more like these").ok();
             return;
         }
-        shown_change(out, &change, facts);
+        shown_change(out, &change, facts, again);
         seen.push(change);
     }
 }
 
-fn shown_change(out: &mut String, change: &Change, facts: Facts) {
+fn shown_change(out: &mut String, change: &Change, facts: Facts, again: &str) {
     let missing = facts.missing().join(", ");
     let first = if change.old.is_empty() {
         "Add"
@@ -196,7 +196,7 @@ fn shown_change(out: &mut String, change: &Change, facts: Facts) {
         writeln!(out, "\n  write\n").ok();
     }
     change.new.iter().for_each(|line| paste(out, line));
-    writeln!(out, "\n  then: {}; beacontail init --force", change.then).ok();
+    writeln!(out, "\n  then: {}; {again}", change.then).ok();
 }
 
 /// A line of a configuration to be copied. A tab at its beginning is shown as blanks; one further on may be part of a

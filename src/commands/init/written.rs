@@ -35,6 +35,7 @@ pub(super) fn text(plan: &Plan, wishes: &Wishes<'_>) -> String {
         out.push_str("path = \"beacontail.db\"    # beside this file; a service has /var/lib/beacontail/store.db\n\n");
     }
     out.push_str("[http]\nlisten = \"127.0.0.1:9577\"    # /metrics for Prometheus, and what `beacontail check` asks\n");
+    out.push_str("\n[status]\nlisten = \"127.0.0.1:9578\"    # the page for people, http://127.0.0.1:9578/\n");
     if plan
         .chosen
         .iter()
