@@ -39,7 +39,7 @@ pub struct KitArgs {
     /// Folder to write to; made if it is not there
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Write into a folder that is there already, over the files of an earlier kit
+    /// Put the kit in the place of one that is there; everything else in that folder is gone
     #[arg(long)]
     pub force: bool,
 }

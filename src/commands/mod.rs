@@ -124,6 +124,9 @@ pub fn run(cli: &Cli) -> u8 {
 
 /// Mistakes or warnings with their places, on standard error.
 fn say_all(diagnostics: &[Diagnostic]) {
+    if diagnostics.is_empty() {
+        return;
+    }
     let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     say(render(diagnostics, color).trim_end());
 }
