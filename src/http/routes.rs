@@ -376,7 +376,8 @@ fn told(
 }
 
 fn unavailable(reason: &str) -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
+    let soon = [(header::RETRY_AFTER, "5")];
+    (StatusCode::SERVICE_UNAVAILABLE, soon, format!("{reason}\n")).into_response()
 }
 
 /// All values of a header that is a list, as one.

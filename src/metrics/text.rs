@@ -1,4 +1,5 @@
-//! Pieces of Prometheus' text formats that archives and live metrics share: names, escapes, numbers.
+//! Pieces of Prometheus' text formats that archives and live metrics share, names, escapes, numbers; and
+//! how numbers are shown to people.
 //!
 //! Pure functions from values to text. What a file or a scrape looks like as a whole stands with its
 //! writer: `sinks::openmetrics` and `http::exposition`.
@@ -106,6 +107,23 @@ pub fn canonical(value: Decimal) -> String {
             )
         }
     }
+}
+
+/// A number as text with commas between its thousands: `-1234567.5` as `-1,234,567.5`.
+pub fn thousands(number: &str) -> String {
+    let (sign, digits) = match number.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", number),
+    };
+    let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    let mut shown = sign.to_owned();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown + rest
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing here rounds except where the name says that a person reads it.
 
-use crate::metrics::Decimal;
+use crate::metrics::{Decimal, text};
 
 /// Billionths in one.
 const ONE: i128 = 1_000_000_000;
@@ -43,22 +43,7 @@ fn is_direction(c: char) -> bool {
 
 /// `1234567.5` as `1,234,567.5`.
 pub(super) fn thousands(value: Decimal) -> String {
-    let text = value.to_string();
-    let (sign, digits) = text
-        .strip_prefix('-')
-        .map_or(("", text.as_str()), |rest| ("-", rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let mut shown = sign.to_owned();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    if !fraction.is_empty() {
-        shown.extend([".", fraction]);
-    }
-    shown
+    text::thousands(&value.to_string())
 }
 
 /// `1234` as `1,234`.

@@ -103,6 +103,15 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
     },
+    /// The file was removed, moved or replaced while it was open.
+    #[error(
+        "{}: the store was removed, moved away or replaced; nothing is read until it is back",
+        Named(path)
+    )]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// An earlier write failed, and nobody knows whether it was kept: the store must be opened
     /// again and registered.
     #[error("the store must be opened again after a failed write")]
@@ -144,6 +153,11 @@ impl StoreError {
                      and unsent minutes are lost, and logs are followed from their end"
                 ))
             }
+            StoreError::Held { .. } => Some(
+                "one store is for one agent: stop the other, or give this one a store of its own, `path` in \
+                 `[store]`"
+                    .to_owned(),
+            ),
             StoreError::Newer { .. } => Some(
                 "install the newer version again, or give this one a store of its own".to_owned(),
             ),
@@ -160,6 +174,11 @@ impl StoreError {
             ),
             StoreError::Older { .. } => Some(
                 "start the agent of this version once: it brings the store up to date".to_owned(),
+            ),
+            StoreError::Gone { .. } => Some(
+                "put it, or a copy of it, back: that is exact. Or start the agent anew: totals begin at 0, and logs \
+                 are followed from their end"
+                    .to_owned(),
             ),
             StoreError::Unsafe { .. } => Some(
                 "use a directory of the service's own: `install -d -m 0750 -o USER -g GROUP DIR`"

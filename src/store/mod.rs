@@ -79,7 +79,9 @@ pub struct Store {
     stale: bool,
     #[cfg(test)]
     fault: Option<Fault>,
-    _lock: place::Lock,
+    /// The file that was opened.
+    opened: Option<place::Identity>,
+    lock: place::Lock,
 }
 
 /// How the next transaction fails.
@@ -127,7 +129,8 @@ impl Store {
             stale: true,
             #[cfg(test)]
             fault: None,
-            _lock: lock,
+            opened: place::identity(path),
+            lock,
         })
     }
 
@@ -142,8 +145,10 @@ impl Store {
         self.known = Known::default();
         self.connection = None;
         self.index_room = None;
+        place::keep(&mut self.lock, &self.path)?;
         room::check(&self.path)?;
         let connection = schema::reopen(&self.path, self.options.busy)?;
+        self.opened = place::identity(&self.path);
         self.index_room = room::reserve(&self.path)?;
         self.connection = Some(connection);
         Ok(())
@@ -185,6 +190,12 @@ impl Store {
             return Err(StoreError::Stale);
         }
         self.stale = true;
+        // What is written to a file without a name is lost with the process.
+        if place::identity(&self.path) != self.opened {
+            return Err(StoreError::Gone {
+                path: self.path.clone(),
+            });
+        }
         let result = self.transact(body);
         self.stale = result.is_err();
         result.map_err(|source| StoreError::of(&self.path, action, source))

@@ -27,7 +27,17 @@ const LOOKS: usize = 1000;
 /// Held for as long as the value lives.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+/// Which file it is, whatever its name: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
+
+/// The file that has this name at present; `None` when none has.
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    let found = fs::metadata(path).ok()?;
+    Some(Identity(found.dev(), found.ino()))
 }
 
 /// Makes or checks the directory of the store and takes the lock.
@@ -138,7 +148,17 @@ fn lock(path: &Path) -> Result<Lock, StoreError> {
         .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()));
     drop(written);
-    Ok(Lock { _file: file })
+    Ok(Lock { file })
+}
+
+/// Takes the lock again where its file was removed: another agent could have made a new one.
+pub(super) fn keep(held: &mut Lock, path: &Path) -> Result<(), StoreError> {
+    let ours = held.file.metadata().ok();
+    let ours = ours.map(|found| Identity(found.dev(), found.ino()));
+    if ours.is_none() || identity(&beside(path, ".lock")) != ours {
+        *held = lock(path)?;
+    }
+    Ok(())
 }
 
 /// Takes the lock. Who only looks whether it is held ([`is_held`]) shares it for a moment, and must not keep

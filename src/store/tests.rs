@@ -406,6 +406,29 @@ fn windows_of_new_minutes_add_up_within_a_batch_and_after_the_store_was_reopened
 }
 
 #[test]
+fn a_store_that_was_taken_away_takes_no_more_and_goes_on_when_it_is_back() {
+    let mut fixture = Fixture::new(vec![beacons()]);
+    fixture.count(&[(0, vec!["fastly"], 60, vec![2])], 1000);
+    let (path, aside) = (fixture.path(), fixture.path().with_extension("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    let run = fixture.run(&[(0, vec!["fastly"], 60, vec![1])]);
+    let batch = Batch {
+        runs: &[run],
+        now_ms: 2000,
+        ..Batch::default()
+    };
+    let refused = fixture.store().commit(&batch).unwrap_err();
+    assert!(matches!(refused, StoreError::Gone { .. }), "{refused}");
+    assert!(fixture.store().reopen().is_err());
+    std::fs::rename(&aside, &path).unwrap();
+    fixture.reopen();
+    fixture.register(3000);
+    assert_eq!(fixture.total(0, &["fastly"]), Some(vec![2]));
+    fixture.count(&[(0, vec!["fastly"], 60, vec![1])], 4000);
+    assert_eq!(fixture.total(0, &["fastly"]), Some(vec![3]));
+}
+
+#[test]
 fn equal_names_in_a_plan_are_refused() {
     let mut fixture = Fixture::new(vec![]);
     let twice = [beacons(), beacons()];

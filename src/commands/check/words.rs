@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::metrics::text::thousands;
 use crate::nagios::clean;
 
 /// Most characters of a label's value in a sentence.
@@ -67,20 +68,7 @@ pub(super) fn number(value: f64) -> String {
         1.0.. => 2,
         _ => 3,
     };
-    let text = format!("{value:.digits$}");
-    let (sign, text) = match text.strip_prefix('-') {
-        Some(text) => ("-", text),
-        None => ("", text.as_str()),
-    };
-    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut grouped = String::new();
-    for (n, digit) in whole.chars().enumerate() {
-        if n > 0 && (whole.len() - n) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{sign}{grouped}{rest}")
+    thousands(&format!("{value:.digits$}"))
 }
 
 /// Percent of a part, `0.2 %`; what is little is not shown as nothing, nor nearly all as all.

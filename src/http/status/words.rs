@@ -3,6 +3,8 @@
 
 use jiff::Timestamp;
 
+use crate::metrics::text::thousands;
+
 /// `13:05`
 pub(super) fn clock(at: i64) -> String {
     let minutes = at.div_euclid(60).rem_euclid(24 * 60);
@@ -62,26 +64,14 @@ pub(super) fn many(n: i64, what: &str) -> String {
 
 /// `1,234,567`
 pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    thousands(&n.to_string())
 }
 
 /// A value of a metric: whole ones grouped, others with two decimals.
 pub(super) fn amount(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 {
-        let sign = if value < 0.0 { "-" } else { "" };
-        let digits = format!("{:.0}", value.abs());
-        return match digits.parse() {
-            Ok(whole) => format!("{sign}{}", grouped(whole)),
-            Err(_) => digits,
-        };
+        // The sum of nothing is -0.
+        return thousands(&format!("{:.0}", value + 0.0));
     }
     format!("{value:.2}")
 }

@@ -36,6 +36,25 @@ fn a_second_agent_is_refused_and_a_killed_one_leaves_no_lock() {
     scene.ends_exact();
 }
 
+/// Somebody tidies up, or moves the folder, while the agent runs.
+#[test]
+fn a_store_that_is_taken_away_is_told_and_nothing_is_lost_when_it_is_back() {
+    let mut scene = Scene::started();
+    scene.writer.lines(30);
+    scene.counted();
+    let (state, aside) = (scene.agent.state(), scene.folder().join("aside"));
+    fs::rename(&state, &aside).unwrap();
+    scene.writer.lines(20);
+    scene.agent.scrapes("the store is gone", |s| {
+        s.value("beacontail_store_ok") == Some(0.0)
+    });
+    assert_eq!(scene.agent.get("/-/healthy").unwrap().status, 503);
+    let said = scene.agent.stderr();
+    assert!(said.contains("removed, moved away or replaced"), "{said}");
+    fs::rename(&aside, &state).unwrap();
+    scene.ends_exact();
+}
+
 #[test]
 fn a_store_restored_from_an_old_copy_is_exact() {
     let mut scene = Scene::started();
