@@ -14,6 +14,7 @@ pub(super) mod made;
 mod minutes;
 mod page;
 mod plan;
+mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
