@@ -73,7 +73,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "MINUTES", default_value_t = 15)]
     pub max_queue: u64,
     /// What a window without any line is
-    #[arg(long, value_enum, default_value = "unknown")]
+    #[arg(long, value_enum, value_name = "STATE", default_value = "unknown")]
     pub no_data: NoData,
     /// UNKNOWN after so long without an answer
     #[arg(short, long, value_name = "DURATION", default_value = "10s")]

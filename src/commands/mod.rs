@@ -11,6 +11,7 @@ mod explain;
 mod fields;
 mod generate;
 mod grep;
+mod host;
 mod init;
 mod inputs;
 mod journal;
@@ -28,6 +29,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use crate::cli::{Cli, Command};
 use crate::diagnostic::{Diagnostic, render};
 use crate::geo::mask_addresses;
+use crate::store::StoreError;
 
 pub use check::refuse as refuse_check;
 pub use examples::{ExampleFailure, test_all};
@@ -70,6 +72,22 @@ impl From<Vec<Diagnostic>> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
         Failure::Other(error)
+    }
+}
+
+impl Failure {
+    /// A store that cannot be used, with its exit code.
+    fn of_store(error: &StoreError) -> Failure {
+        Failure::Refused {
+            code: match error {
+                StoreError::Held { .. } => 3,
+                StoreError::Newer { .. } => 4,
+                error if error.is_final() => 2,
+                _ => 1,
+            },
+            message: journal::chain(error),
+            help: error.help(),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ use crate::config::{Config, LogInput};
 use crate::diagnostic::{SourceText, Untrusted};
 
 use super::engine::Engine;
-use super::run::environment;
+use super::host::environment;
 use super::{Done, Failure, print, say};
 use choose::Chooser;
 use found::{Destination, Survey};

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Place, Untrusted};
 use crate::store::{self, Mark, StoreError};
 
-use super::run::{environment, refused_store};
+use super::host::environment;
 use super::times::at_or_before;
 use super::{Done, Failure, print, say, say_all};
 
@@ -86,7 +86,7 @@ fn not_recorded(error: &StoreError) -> Failure {
                 ),
             }
         }
-        error => refused_store(error),
+        error => Failure::of_store(error),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::cli::{FollowArgs, RunArgs};
+use crate::commands::host::environment;
 use crate::commands::{Done, Failure};
 use crate::config::{Config, OutputConfig, OutputKind};
 use crate::definition::At;
@@ -31,9 +32,7 @@ use super::pages::AgentPages;
 use super::prepare::{Prepared, watched_files};
 use super::queue::{RemoteQueue, Request};
 use super::worker::Worker;
-use super::{
-    environment, journal, load, open_store, refused_agent, say_notices, surroundings, telemetry,
-};
+use super::{journal, load, open_store, refused_agent, say_notices, surroundings, telemetry};
 
 /// How long the outputs, the agent and HTTP may take to stop, one after another.
 const STOP: Duration = Duration::from_secs(3);

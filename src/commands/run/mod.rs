@@ -30,14 +30,15 @@ pub(super) use daemon::run;
 pub(super) use once::once;
 
 use crate::cli::{self, FollowArgs};
-use crate::config::{Config, Environment, Start, Text};
+use crate::config::{Config, Start, Text};
 use crate::definition::At;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::source::follow::RealDisk;
 use crate::source::wake::Wake;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::telemetry::Telemetry;
 
+use super::host::environment;
 use super::{Failure, clock, journal};
 use agent::{AgentError, Surroundings};
 use clock::SystemClock;
@@ -61,21 +62,6 @@ fn named_parser(name: &str) -> At<Text> {
     At {
         value: Text::plain(name),
         place: Place::argument("--parser", name),
-    }
-}
-
-/// What the configuration may ask of this process' surroundings.
-pub(in crate::commands) fn environment() -> Environment {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Environment {
-        host: rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned(),
-        variables: variables.collect(),
-        folder: std::env::current_dir().unwrap_or_else(|_| "/".into()),
-        is_root: rustix::process::geteuid().is_root(),
     }
 }
 
@@ -112,26 +98,12 @@ fn telemetry() -> Result<Telemetry, Failure> {
 /// Opens the store that the configuration names.
 fn open_store(prepared: &Prepared) -> Result<Store, Failure> {
     let path = &prepared.config.store.path.value;
-    Store::open(path, agent::options(prepared)).map_err(|error| refused_store(&error))
-}
-
-/// The exit code of a store that cannot be used.
-pub(in crate::commands) fn refused_store(error: &StoreError) -> Failure {
-    Failure::Refused {
-        code: match error {
-            StoreError::Held { .. } => 3,
-            StoreError::Newer { .. } => 4,
-            error if error.is_final() => 2,
-            _ => 1,
-        },
-        message: journal::chain(error),
-        help: error.help(),
-    }
+    Store::open(path, agent::options(prepared)).map_err(|error| Failure::of_store(&error))
 }
 
 fn refused_agent(error: &AgentError) -> Failure {
     match error {
-        AgentError::Store(error) => refused_store(error),
+        AgentError::Store(error) => Failure::of_store(error),
         AgentError::Busy | AgentError::Stream { .. } => Failure::Refused {
             code: 2,
             message: journal::chain(error),

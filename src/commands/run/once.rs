@@ -26,7 +26,7 @@ use super::clock::SystemClock;
 use super::daemon::target;
 use super::pages::exposition;
 use super::prepare::Prepared;
-use super::{journal, load, refused_agent, refused_store, say_notices, surroundings, telemetry};
+use super::{journal, load, refused_agent, say_notices, surroundings, telemetry};
 
 /// How often a held store is tried.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -113,7 +113,7 @@ async fn free_store(prepared: &Prepared, patience: u64) -> Result<Option<Store>,
                 tokio::time::sleep(AGAIN).await;
             }
             Err(crate::store::StoreError::Held { .. }) => return Ok(None),
-            Err(error) => return Err(refused_store(&error)),
+            Err(error) => return Err(Failure::of_store(&error)),
         }
     }
     Ok(None)
