@@ -11,7 +11,7 @@ use super::context::{self, Context};
 use super::evidence::Evidence;
 use super::question::{Measure, Question};
 use super::verdict::{DoubtKind, Judged, Verdict};
-use super::words::{length, name, noun, number, sentence, things, time};
+use super::words::{exact, length, name, noun_of, number, sentence, things, time};
 use crate::cli::NoData;
 use crate::nagios::{Output, Perfdata, Range, State};
 
@@ -43,7 +43,7 @@ pub(super) fn report(found: &Found<'_>) -> Output {
 impl Found<'_> {
     /// What is counted, for people.
     fn noun(&self) -> String {
-        noun(&self.question.subject.metric)
+        noun_of(&self.question.subject)
     }
 
     /// A series' name: its labels, or what it counts.
@@ -163,7 +163,9 @@ fn said(found: &Found<'_>, judged: &Judged) -> String {
 fn of_base(found: &Found<'_>, count: f64) -> String {
     let base = found.question.base.as_ref();
     base.map_or(String::new(), |base| {
-        format!(" for {}", things(count, &noun(&base.metric)))
+        let part = base.metric == found.question.subject.metric;
+        let of = if part { "of" } else { "for" };
+        format!(" {of} {}", things(count, &noun_of(base)))
     })
 }
 
@@ -205,8 +207,8 @@ fn limit(judged: &Judged) -> Option<String> {
 
 fn limit_of(range: &Range, value: f64) -> String {
     match (range.inside, range.start, range.end) {
-        (false, Some(start), _) if value < start => format!("at least {} expected", number(start)),
-        (false, _, Some(end)) => format!("limit {}", number(end)),
+        (false, Some(start), _) if value < start => format!("at least {} expected", exact(start)),
+        (false, _, Some(end)) => format!("limit {}", exact(end)),
         _ => format!("alarm range {}", range.text),
     }
 }
@@ -259,18 +261,19 @@ fn counted(found: &Found<'_>, least: &str) -> String {
         .iter()
         .filter(|j| j.count > 0.0)
         .collect();
-    let (Some(first), false) = (with.first(), with.is_empty()) else {
-        return format!(
-            "{}no {noun} {during}",
-            if least.is_empty() { "" } else { "counted " }
-        );
+    let base = found.verdict.judged.iter().filter_map(|judged| judged.base);
+    let base = match found.question.base {
+        Some(_) => of_base(found, base.sum()),
+        None => String::new(),
+    };
+    let Some(first) = with.first() else {
+        let counted = if least.is_empty() { "" } else { "counted " };
+        return format!("{counted}no {noun}{base} {during}");
     };
     if first.labels.is_empty() {
         return format!("{least}{}", said(found, first));
     }
     let total: f64 = with.iter().map(|judged| judged.count).sum();
-    let base = found.verdict.judged.iter().filter_map(|judged| judged.base);
-    let base: f64 = base.sum();
     let parts = with.iter().take(OTHERS + 1);
     let parts: Vec<String> = parts
         .map(|judged| format!("{} {}", found.name(judged), short(found, judged)))
@@ -280,9 +283,8 @@ fn counted(found: &Found<'_>, least: &str) -> String {
         more => format!(" and {more} more"),
     };
     format!(
-        "{least}{}{} {during} ({}{more})",
+        "{least}{}{base} {during} ({}{more})",
         things(total, &noun),
-        of_base(found, base),
         parts.join(", ")
     )
 }

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::question::Selection;
 use crate::metrics::text::thousands;
 use crate::nagios::clean;
 
@@ -71,6 +72,11 @@ pub(super) fn number(value: f64) -> String {
     thousands(&format!("{value:.digits$}"))
 }
 
+/// A number as somebody wrote it, with commas.
+pub(super) fn exact(value: f64) -> String {
+    thousands(&value.to_string())
+}
+
 /// Percent of a part, `0.2 %`; what is little is not shown as nothing, nor nearly all as all.
 pub(super) fn share(part: f64, whole: f64) -> String {
     if whole <= 0.0 {
@@ -103,13 +109,24 @@ pub(super) fn noun(metric: &str) -> String {
     }
 }
 
+/// What some of a metric's series count: `origin requests with code=~5..`.
+pub(super) fn noun_of(selection: &Selection) -> String {
+    let noun = noun(&selection.metric);
+    match selection.matchers.replace('"', "") {
+        none if none.is_empty() => noun,
+        matchers => format!("{noun} with {}", shortened(&clean(&matchers))),
+    }
+}
+
 /// So many of a noun: `1 failure beacon`, `2 failure beacons by pop`.
 pub(super) fn things(count: f64, noun: &str) -> String {
     let number = number(count);
     if number != "1" {
         return format!("{number} {noun}");
     }
-    let end = noun.find(" by ").or_else(|| noun.find(" of "));
+    let end = [" with ", " by ", " of "]
+        .iter()
+        .find_map(|word| noun.find(word));
     let (what, of) = noun.split_at(end.unwrap_or(noun.len()));
     let one = match what.strip_suffix('s') {
         Some(one) if !one.ends_with(['s', 'u', 'i']) => one,

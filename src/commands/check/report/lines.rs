@@ -15,6 +15,8 @@ const PARTS: usize = 5;
 const FEW: f64 = 20.0;
 /// Most bytes of a mark's text.
 const MARK: usize = 120;
+/// Most logs in the command that shows the lines.
+const LOGS: usize = 3;
 /// Where logs are when nobody knows better.
 const USUAL_LOG: &str = "/var/log/nginx/access.log";
 
@@ -218,18 +220,27 @@ fn grep(found: &Found<'_>, worst: &Judged) -> Option<String> {
         false => "Lines (of other values, too)",
     };
     let (since, until) = found.context.span;
-    let log = match (found.log, found.context.logs.first()) {
-        (Some(log), _) => log,
-        (None, Some(log)) if clean(log) == *log => log,
-        _ => USUAL_LOG,
-    };
     Some(format!(
         "{lines}: beacontail grep '{}' --since {} --until {} {}",
         series.replace('\'', r"'\''"),
         rfc3339(since),
         rfc3339(until),
-        shell(log)
+        logs(found)
     ))
+}
+
+/// The logs that the metric is counted from, as words of a shell.
+fn logs(found: &Found<'_>) -> String {
+    if let Some(log) = found.log {
+        return shell(log);
+    }
+    let known = found.context.logs.iter();
+    let sound = known.filter(|log| clean(log) == **log);
+    let words: Vec<String> = sound.take(LOGS).map(|log| shell(log)).collect();
+    match words.is_empty() {
+        true => shell(USUAL_LOG),
+        false => words.join(" "),
+    }
 }
 
 /// What can be sent to the vendor as it stands.
