@@ -5,7 +5,7 @@
 //! clocks and the store are elsewhere.
 //!
 //! Invariant: no data, zero and incomplete look different, in words and not by colour alone. What
-//! a log said is text, never markup (see [`html`]).
+//! a log said is text, never markup (see `html`).
 
 mod assets;
 mod html;
