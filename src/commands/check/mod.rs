@@ -34,14 +34,15 @@ static PANIC: Mutex<String> = Mutex::new(String::new());
 
 /// Answers, prints, and gives the state's exit code.
 pub(super) fn run(args: &CheckArgs) -> u8 {
-    let output = match ask::timeout(args) {
+    let asked = || match ask::timeout(args) {
         Ok(timeout) => {
             let args = args.clone();
             within(timeout, move || answer(&args, timeout, now()))
         }
         Err(misuse) => unknown(misuse.to_string()),
     };
-    said(output)
+    // Also what goes wrong while it is said is UNKNOWN.
+    panic::catch_unwind(|| said(asked())).unwrap_or(State::Unknown.code())
 }
 
 /// A command line that clap refused; its help and version end with UNKNOWN too, since a service
