@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import socketserver
 import subprocess
 import tempfile
@@ -19,6 +18,8 @@ import time
 import urllib.request
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+from servers import free_port
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parent / "contrib/alertmanager"
@@ -180,11 +181,8 @@ def mistakes():
     checked = subprocess.run(["amtool", "check-config", SHIPPED / "alertmanager.yml"], capture_output=True, text=True)
     if checked.returncode:
         return [checked.stdout + checked.stderr]
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        box = Mailbox()
+    with tempfile.TemporaryDirectory() as folder:
+        port, box = free_port(), Mailbox()
         path = configuration(Path(folder), box.server_address[1])
         subprocess.run(["bash", SCRIPT, "start", folder, str(port), path], check=True)
         try:

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 import browser  # noqa: E402
+from servers import free_port  # noqa: E402
 
 PROGRAM = os.environ.get("BEACONTAIL_BIN", str(ROOT / "target/debug/beacontail"))
 EVIL = '<script>window.pwned=1</script>"><img src=x onerror=window.pwned=1>'
@@ -142,12 +142,6 @@ class Log:
                 self.pops[provider, pop] += 1
 
 
-def port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def get(url):
     with urllib.request.urlopen(url, timeout=10) as answer:
         return answer.read().decode()
@@ -157,7 +151,7 @@ def get(url):
 def agent(folder, log):
     """An agent that has counted the log and has one mark. Gives the page's address."""
     (folder / "access.log").write_text("\n".join(log.lines) + "\n")
-    http, page = port(), port()
+    http, page = free_port(), free_port()
     (folder / "beacontail.toml").write_text(f"""
 [store]
 path = "{folder}/store.db"

@@ -26,7 +26,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,7 @@ import urllib.request
 from pathlib import Path
 
 import browser
+from servers import free_port
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -46,12 +46,6 @@ PIXEL_HOST = "beacon.example.com"
 # What the reader's browser asks for, and how the page then begins.
 READERS = {"en-GB": "en", "de-DE": "de", "ja-JP": "ja"}
 NEEDED = ("varnishd", "nginx", "carbon-cache", "prometheus", "prometheus-alertmanager", "nagios4", "chromium", "openssl")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def fetched(url, **query):

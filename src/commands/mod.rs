@@ -21,6 +21,7 @@ mod parsers;
 mod replay;
 mod reports;
 mod run;
+mod selected;
 mod settings;
 mod times;
 

@@ -29,6 +29,7 @@ use std::sync::Arc;
 pub use account::{Listener, Verdict, Walk};
 pub use digest::digest;
 pub use evaluate::{Environment, Evaluator};
+pub(crate) use register::near_name;
 pub use register::{RuleSource, SERIES_LIMIT, register};
 pub use value::Moment;
 pub(crate) use variables::DERIVED_FIELDS;

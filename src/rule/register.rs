@@ -200,7 +200,7 @@ pub(super) fn estimated_name(name: &str) -> String {
 }
 
 /// The name of the metric that counts near misses of `name`.
-pub(super) fn near_name(name: &str) -> String {
+pub(crate) fn near_name(name: &str) -> String {
     let base = name.strip_suffix("_total").unwrap_or(name);
     format!(
         "{}_near_misses_total",

@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use super::question::{Limits, Measure, Question, Selection, Thresholds};
 use crate::cli::CheckArgs;
+use crate::commands::selected::{EXAMPLE, Selected};
 use crate::config::duration;
-use crate::definition::At;
-use crate::diagnostic::Place;
 use crate::nagios::Range;
-use crate::rule::Vars;
-use crate::rule::matcher::{self, Matcher};
 
 /// Longest window: a day.
 const MAX_WINDOW: u64 = 1440;
@@ -81,14 +78,10 @@ pub(super) fn timeout(args: &CheckArgs) -> Result<Duration, Misuse> {
 ///
 /// # Errors
 /// With the mistake, in one line.
-pub(super) fn matchers(selection: &Selection) -> Result<Vec<Matcher>, Misuse> {
-    let written = At {
-        value: selection.matchers.clone(),
-        place: Place::argument("", &selection.matchers),
-    };
-    matcher::parse(&written, &Vars::default()).map_err(|mistake| {
+pub(super) fn matchers(selection: &Selection) -> Result<Selected, Misuse> {
+    Selected::parse("", &selection.matchers).map_err(|mistake| {
         Misuse(format!(
-            "`{}{{{}}}`: {}; matchers look like `provider=\"fastly\", code=~\"5..\"`",
+            "`{}{{{}}}`: {}; {EXAMPLE}",
             selection.metric, selection.matchers, mistake.message
         ))
     })

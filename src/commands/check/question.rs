@@ -66,3 +66,32 @@ pub(super) struct Limits {
     pub(super) queue: u64,
     pub(super) no_data: NoData,
 }
+
+/// A question about all providers, with everything else as it is by default; an empty threshold is none.
+#[cfg(test)]
+pub(super) fn made(measure: Measure, window: u32, thresholds: (&str, &str)) -> Question {
+    let range = |text: &str| Thresholds {
+        all: (!text.is_empty()).then(|| text.parse().expect("a range")),
+        some: Vec::new(),
+    };
+    Question {
+        subject: Selection {
+            metric: "beacons".to_owned(),
+            matchers: String::new(),
+        },
+        base: None,
+        by: vec!["provider".to_owned()],
+        window,
+        measure,
+        warning: range(thresholds.0),
+        critical: range(thresholds.1),
+        min_minutes: 1,
+        limits: Limits {
+            lag: Duration::from_secs(300),
+            unparsed: 5.0,
+            near_misses: 50.0,
+            queue: 15,
+            no_data: NoData::Unknown,
+        },
+    }
+}

@@ -18,36 +18,26 @@ pub(super) fn list(args: &ParsersArgs) -> Result<Done, Failure> {
         .chain(catalog.rule_sets().map(|entry| entry.definition.name.len()))
         .max()
         .unwrap_or_default();
+    let row = |mark: char, name: &str, description: &str, origin: &Origin| {
+        let name = Untrusted(name.as_bytes()).to_string();
+        let description = Untrusted(description.as_bytes());
+        format!("  {name:width$}  {mark} {description}{}\n", from(origin))
+    };
     let mut text =
         String::from("formats, in the order of detection; those marked * only by name\n");
-    let order = catalog.detection_order();
-    for entry in &order {
-        let name = Untrusted(entry.definition.name.as_bytes()).to_string();
-        let description = Untrusted(entry.definition.description.as_bytes());
-        text.push_str(&format!(
-            "  {name:width$}    {description}{}\n",
-            from(&entry.origin)
-        ));
-    }
-    for entry in catalog
+    let detected = catalog.detection_order();
+    let detected = detected.into_iter().map(|entry| (' ', entry));
+    let by_name = catalog
         .formats()
-        .filter(|entry| entry.definition.detect.is_none())
-    {
-        let name = Untrusted(entry.definition.name.as_bytes()).to_string();
-        let description = Untrusted(entry.definition.description.as_bytes());
-        text.push_str(&format!(
-            "  {name:width$}  * {description}{}\n",
-            from(&entry.origin)
-        ));
+        .filter(|entry| entry.definition.detect.is_none());
+    for (mark, entry) in detected.chain(by_name.map(|entry| ('*', entry))) {
+        let format = &entry.definition;
+        text += &row(mark, &format.name, &format.description, &entry.origin);
     }
-    text.push_str("rule sets\n");
+    text += "rule sets\n";
     for entry in catalog.rule_sets() {
-        let name = Untrusted(entry.definition.name.as_bytes()).to_string();
-        let description = Untrusted(entry.definition.description.as_bytes());
-        text.push_str(&format!(
-            "  {name:width$}    {description}{}\n",
-            from(&entry.origin)
-        ));
+        let set = &entry.definition;
+        text += &row(' ', &set.name, &set.description, &entry.origin);
     }
     print(text.as_bytes())?;
     Ok(Done::Complete)

@@ -5,13 +5,11 @@
 
 use jiff::Timestamp;
 
+use crate::commands::selected::{EXAMPLE, Selected};
 use crate::commands::times::at_or_before;
 use crate::config::duration;
-use crate::definition::At;
-use crate::diagnostic::{Place, Untrusted, similar};
+use crate::diagnostic::{Untrusted, similar};
 use crate::http::{Parameters, Refusal};
-use crate::rule::Vars;
-use crate::rule::matcher::{self, Matcher};
 use crate::store::SeriesQuestion;
 
 /// What may be asked.
@@ -28,7 +26,7 @@ const MOST: usize = 200_000;
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) question: SeriesQuestion,
-    pub(super) matchers: Vec<Matcher>,
+    selected: Selected,
 }
 
 impl Asked {
@@ -62,25 +60,24 @@ impl Asked {
             None => to.saturating_sub(USUAL),
         };
         let step = one("step")?.map_or(Ok(60), step)?;
-        let matchers = one("match")?.map_or(Ok(Vec::new()), read_matchers)?;
+        let selected = one("match")?.map_or(Ok(Selected::default()), selected)?;
         Ok(Asked {
             question: SeriesQuestion {
                 metric: metric.to_owned(),
                 by: labels(parameters),
-                matched: matchers.iter().map(|m| m.field.clone()).collect(),
+                matched: selected.labels(),
                 from,
                 to,
                 step,
                 most: Some(MOST),
             },
-            matchers,
+            selected,
         })
     }
 
     /// Whether a label may have a value.
     pub(super) fn keeps(&self, label: &str, value: &str) -> bool {
-        let mut own = self.matchers.iter().filter(|m| m.field == label);
-        own.all(|matcher| matcher.test.holds(value.as_bytes()))
+        self.selected.keeps(label, value)
     }
 }
 
@@ -129,7 +126,7 @@ fn step(text: &str) -> Result<i64, Refusal> {
     })
 }
 
-fn read_matchers(text: &str) -> Result<Vec<Matcher>, Refusal> {
+fn selected(text: &str) -> Result<Selected, Refusal> {
     // Counted before any is compiled: each may take megabytes.
     let patterns = text.matches("=~").count() + text.matches("!~").count();
     if patterns > PATTERNS || text.len() > MATCH_BYTES {
@@ -138,15 +135,9 @@ fn read_matchers(text: &str) -> Result<Vec<Matcher>, Refusal> {
              bytes are"
         )));
     }
-    let written = At {
-        value: text.to_owned(),
-        place: Place::argument("match", text),
-    };
-    matcher::parse(&written, &Vars::default()).map_err(|mistake| {
+    Selected::parse("match", text).map_err(|mistake| {
         let mistake = Untrusted(mistake.message.as_bytes()).shortened(200);
-        refused(format!(
-            "`match`: {mistake}; matchers look like `provider=\"fastly\", code=~\"5..\"`"
-        ))
+        refused(format!("`match`: {mistake}; {EXAMPLE}"))
     })
 }
 

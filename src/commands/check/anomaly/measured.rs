@@ -1,12 +1,12 @@
 //! The promise, held on seeds that were not used for tuning: nine of ten incidents, one false alarm a week.
 
-use super::super::question::{Measure, Thresholds};
-use super::simulation::{IN_TIME, Outcome, Service, Subject, question, run};
+use super::super::question::{Measure, Thresholds, made};
+use super::simulation::{IN_TIME, Outcome, Service, Subject, run};
 use super::traffic::{DAYS, Traffic};
 
 /// Three checks that know nothing of the site.
 fn anomaly() -> Vec<Service> {
-    let mut beacons = question(Measure::Anomaly, 5, ("", ""));
+    let mut beacons = made(Measure::Anomaly, 5, ("", ""));
     beacons.min_minutes = 3;
     vec![
         Service {
@@ -15,7 +15,7 @@ fn anomaly() -> Vec<Service> {
         },
         Service {
             subject: Subject::Requests,
-            question: question(Measure::Anomaly, 10, ("", "")),
+            question: made(Measure::Anomaly, 10, ("", "")),
         },
         errors(),
     ]
@@ -25,7 +25,7 @@ fn errors() -> Service {
     let ratio = Measure::Ratio { min_sample: 50 };
     Service {
         subject: Subject::Errors,
-        question: question(ratio, 5, ("3", "6")),
+        question: made(ratio, 5, ("3", "6")),
     }
 }
 
@@ -39,14 +39,14 @@ fn plain(beacons: (&str, &str), min_minutes: u32) -> Vec<Service> {
             .map(|(name, text)| ((*name).to_owned(), text.parse().expect("a range")))
             .collect(),
     };
-    let mut requests = question(Measure::Count, 10, ("", ""));
+    let mut requests = made(Measure::Count, 10, ("", ""));
     requests.warning = some(&[
         ("fastly", "420:"),
         ("akamai", "140:"),
         ("cloudfront", "42:"),
     ]);
     requests.critical = some(&[("fastly", "210:"), ("akamai", "70:"), ("cloudfront", "21:")]);
-    let mut beacons = question(Measure::Count, 5, beacons);
+    let mut beacons = made(Measure::Count, 5, beacons);
     beacons.min_minutes = min_minutes;
     vec![
         Service {

@@ -6,13 +6,11 @@
 //! providers is three false alarms, and so is one that comes and goes three times.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::super::evidence::{Evidence, Lines, Minutes, Series};
 use super::super::judge::judge;
-use super::super::question::{Limits, Measure, Question, Selection, Thresholds};
+use super::super::question::Question;
 use super::traffic::{Incident, MINUTES, PROVIDERS, Traffic};
-use crate::cli::NoData;
 use crate::nagios::State;
 
 /// Minutes after an incident's end in which its alarm may still come up: its counts are in the window.
@@ -194,33 +192,5 @@ impl Outcome {
     pub(super) fn found(&self) -> usize {
         let in_time = |delay: &&Option<usize>| delay.is_some_and(|delay| delay <= IN_TIME);
         self.delays.iter().filter(in_time).count()
-    }
-}
-
-/// A question about all providers, with everything else as it is by default.
-pub(super) fn question(measure: Measure, window: u32, thresholds: (&str, &str)) -> Question {
-    let range = |text: &str| Thresholds {
-        all: (!text.is_empty()).then(|| text.parse().expect("a range")),
-        some: Vec::new(),
-    };
-    Question {
-        subject: Selection {
-            metric: "subject".to_owned(),
-            matchers: String::new(),
-        },
-        base: None,
-        by: vec!["provider".to_owned()],
-        window,
-        measure,
-        warning: range(thresholds.0),
-        critical: range(thresholds.1),
-        min_minutes: 1,
-        limits: Limits {
-            lag: Duration::from_secs(300),
-            unparsed: 5.0,
-            near_misses: 50.0,
-            queue: 15,
-            no_data: NoData::Unknown,
-        },
     }
 }

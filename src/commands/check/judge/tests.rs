@@ -1,14 +1,13 @@
 //! Each rule of judging, and the laws: more never looks better, doubts never give OK.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::judge;
 use crate::cli::NoData;
 use crate::commands::check::evidence::{Evidence, Lines, Minutes, Series};
-use crate::commands::check::question::{Limits, Measure, Question, Selection, Thresholds};
+use crate::commands::check::question::{Measure, Question, made};
 use crate::commands::check::verdict::{DoubtKind, Judged, Verdict};
 use crate::nagios::State;
 
@@ -16,35 +15,9 @@ use crate::nagios::State;
 const CLOSED: i64 = 1_790_553_600;
 const NOW: i64 = CLOSED + 30;
 
-fn range(text: &str) -> Thresholds {
-    Thresholds {
-        all: Some(text.parse().expect("a range")),
-        some: Vec::new(),
-    }
-}
-
 /// Five minutes by provider.
 fn question(measure: Measure, warning: &str, critical: &str) -> Question {
-    Question {
-        subject: Selection {
-            metric: "beacons".to_owned(),
-            matchers: String::new(),
-        },
-        base: None,
-        by: vec!["provider".to_owned()],
-        window: 5,
-        measure,
-        warning: range(warning),
-        critical: range(critical),
-        min_minutes: 1,
-        limits: Limits {
-            lag: Duration::from_secs(300),
-            unparsed: 5.0,
-            near_misses: 50.0,
-            queue: 15,
-            no_data: NoData::Unknown,
-        },
-    }
+    made(measure, 5, (warning, critical))
 }
 
 /// The newest closed minutes and the open one, as `(minutes before CLOSED, count)`; -1 is open.

@@ -9,6 +9,7 @@ mod prometheus;
 mod promql;
 mod stored;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ask::Misuse;
@@ -115,11 +116,10 @@ fn add(minutes: &mut Minutes, at: i64, value: f64) {
     *minutes.entry(at).or_default() += value;
 }
 
-/// The metric that counts the near misses of another.
-fn near_misses_of(metric: &str) -> String {
-    let base = metric.strip_suffix("_total").unwrap_or(metric);
-    format!(
-        "{}_near_misses_total",
-        base.strip_suffix('s').unwrap_or(base)
-    )
+/// Series with their labels in them.
+fn labelled(by_labels: BTreeMap<Vec<String>, Series>) -> Vec<Series> {
+    let series = by_labels.into_iter();
+    series
+        .map(|(labels, series)| Series { labels, ..series })
+        .collect()
 }

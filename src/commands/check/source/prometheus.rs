@@ -15,14 +15,14 @@ use super::increase::{Instance, begins_late, increases};
 use super::promql::{
     Answer, Found, Id, Labels, float, quoted, seconds, shown, values_of, whole, without_name,
 };
-use super::{Source, Span, Trouble, add, minute, near_misses_of};
+use super::{Source, Span, Trouble, add, labelled, minute};
 use crate::commands::check::ask;
 use crate::commands::check::evidence::{Evidence, Lines, Minutes, Series};
 use crate::commands::check::question::{Question, Selection};
 use crate::commands::check::{judge, words};
 use crate::commands::client::Client;
 use crate::diagnostic::Untrusted;
-use crate::rule::matcher::Matcher;
+use crate::rule::near_name;
 use crate::store::Mark;
 
 /// How far back instances are remembered.
@@ -388,14 +388,14 @@ fn counters(question: &Question) -> Result<(), Trouble> {
 
 /// Instances that the selection means: its matchers on labels of targets hold for them.
 fn targets_of(selection: &Selection, known: &[Found]) -> Result<BTreeSet<Id>, Trouble> {
-    let matchers = ask::matchers(selection)?;
+    let selected = ask::matchers(selection)?;
     let labels: BTreeSet<&String> = known.iter().flat_map(|found| found.metric.keys()).collect();
+    let mut of_target = selected.labels();
+    of_target.retain(|label| labels.contains(label) && label != "__name__");
     let holds = |found: &&Found| {
-        let of_target = |m: &&Matcher| labels.contains(&m.field) && m.field != "__name__";
-        matchers.iter().filter(of_target).all(|matcher| {
-            let value = found.metric.get(&matcher.field).map_or("", String::as_str);
-            matcher.test.holds(value.as_bytes())
-        })
+        let value = |label: &str| found.metric.get(label).map_or("", String::as_str);
+        let mut of_target = of_target.iter();
+        of_target.all(|label| selected.keeps(label, value(label)))
     };
     Ok(known.iter().filter(holds).map(Found::id).collect())
 }
@@ -431,18 +431,15 @@ impl Source for Prometheus {
             )));
         }
         let near = Selection {
-            metric: near_misses_of(&question.subject.metric),
+            metric: near_name(&question.subject.metric),
             matchers: self.jobs.clone(),
         };
         let near_misses = self.minutes(&near, &[], span)?.into_values().next();
         let (lines, queues) = (self.lines(span)?, self.queues(now)?);
         problems.extend(self.partial());
-        let labelled = by_labels
-            .into_iter()
-            .map(|(labels, series)| Series { labels, ..series });
         Ok(Evidence {
             closed,
-            series: labelled.collect(),
+            series: labelled(by_labels),
             lines: Some(lines),
             incomplete_hours: had.missing,
             complete_from: had.first.unwrap_or(began).min(began),

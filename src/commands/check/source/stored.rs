@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Source, Span, Trouble, minute, near_misses_of};
+use super::{Source, Span, Trouble, labelled, minute};
 use crate::cli::NoData;
 use crate::commands::check::ask;
 use crate::commands::check::evidence::{Evidence, Lines, Minutes, Series};
@@ -18,7 +18,7 @@ use crate::commands::check::words;
 use crate::commands::client::Client;
 use crate::diagnostic::{Untrusted, similar};
 use crate::metrics::OTHER;
-use crate::rule::matcher::Matcher;
+use crate::rule::near_name;
 use crate::store::{
     AgentStatus, LogStatus, Mark, MetricStatus, SeriesAnswer, SeriesQuestion, SeriesValues,
     Snapshot, StoreStatus,
@@ -141,16 +141,11 @@ impl Answers for File {
         question: &SeriesQuestion,
         selection: &Selection,
     ) -> Result<SeriesAnswer, Trouble> {
-        let matchers = ask::matchers(selection)?;
-        let keep = |label: &str, value: &str| {
-            let of_label = |matcher: &&Matcher| matcher.field == label;
-            let mut tests = matchers.iter().filter(of_label);
-            tests.all(|matcher| matcher.test.holds(value.as_bytes()))
-        };
+        let selected = ask::matchers(selection)?;
+        let keep = |label: &str, value: &str| selected.keeps(label, value);
         let mut question = question.clone();
-        question.matched = matchers.iter().map(|m| m.field.clone()).collect();
+        question.matched = selected.labels();
         question.matched.sort_unstable();
-        question.matched.dedup();
         Ok(self.snapshot.series(&question, &keep)?)
     }
 
@@ -231,13 +226,13 @@ impl<A: Answers> Stored<A> {
         let mut problems = Vec::new();
         let selections = [Some(&question.subject), question.base.as_ref()];
         for selection in selections.into_iter().flatten() {
-            let matchers = ask::matchers(selection)?;
-            let selects_others = |label: &str| {
-                let mut of_label = matchers.iter().filter(|matcher| matcher.field == label);
-                of_label.all(|matcher| matcher.test.holds(OTHER.as_bytes()))
-            };
-            let labels: BTreeSet<&String> = matchers.iter().map(|m| &m.field).collect();
-            for label in labels.into_iter().filter(|label| !selects_others(label)) {
+            let selected = ask::matchers(selection)?;
+            let mut labels = selected.labels();
+            labels.sort_unstable();
+            for label in labels
+                .into_iter()
+                .filter(|label| !selected.keeps(label, OTHER))
+            {
                 let others = Selection {
                     metric: selection.metric.clone(),
                     matchers: format!("{label}=\"{OTHER}\""),
@@ -255,7 +250,7 @@ impl<A: Answers> Stored<A> {
     }
 
     fn near_misses(&mut self, question: &Question, span: Span) -> Result<Minutes, Trouble> {
-        let name = near_misses_of(&question.subject.metric);
+        let name = near_name(&question.subject.metric);
         if self.metric(&name).is_none() {
             return Ok(Minutes::new());
         }
@@ -376,12 +371,9 @@ impl<A: Answers> Source for Stored<A> {
             }
         }
         let incomplete_hours = self.hours(question, end, &mut by_labels)?;
-        let labelled = by_labels
-            .into_iter()
-            .map(|(labels, series)| Series { labels, ..series });
         Ok(Evidence {
             closed,
-            series: labelled.collect(),
+            series: labelled(by_labels),
             lines: Some(lines),
             incomplete_hours,
             complete_from,
@@ -401,12 +393,9 @@ impl<A: Answers> Source for Stored<A> {
         let Some(metric) = self.metric(&selection.metric) else {
             return Ok(None);
         };
-        let matchers = ask::matchers(selection)?;
-        let wanted = matchers.iter().map(|m| &m.field).chain(by);
-        if wanted
-            .into_iter()
-            .any(|label| !metric.labels.contains(label))
-        {
+        let looked_at = ask::matchers(selection)?.labels();
+        let mut wanted = looked_at.iter().chain(by);
+        if wanted.any(|label| !metric.labels.contains(label)) {
             return Ok(None);
         }
         let answer = self.series(selection, by, span, MINUTE)?;
