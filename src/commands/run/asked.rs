@@ -81,6 +81,12 @@ impl Asked {
     }
 }
 
+/// The end of the second under way. Steps end before `to`, so in the first second of a minute the second
+/// that has begun would leave that minute out.
+pub(super) fn end_of_second(wall_ms: i64) -> i64 {
+    wall_ms.div_euclid(1000) + 1
+}
+
 fn refused(reason: String) -> Refusal {
     Refusal::Asked(reason)
 }
@@ -193,6 +199,19 @@ mod tests {
                 "{text:?} {refused}"
             );
             assert!(!refused.contains('\u{1b}'));
+        }
+    }
+
+    #[test]
+    fn the_minute_under_way_is_asked_for_from_its_first_moment_on() {
+        let minute = NOW.div_euclid(60) * 60;
+        for ms in [0, 1, 999, 59_999] {
+            let pairs = vec![("metric".to_owned(), "x".to_owned())];
+            let asked = Asked::read(&pairs, end_of_second(minute * 1000 + ms)).unwrap();
+            assert!(
+                (minute + 1..=minute + 60).contains(&asked.question.to),
+                "{ms}"
+            );
         }
     }
 

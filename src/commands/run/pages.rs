@@ -14,7 +14,7 @@ use crate::store::{AgentStatus, Mark, Registry, SeriesAnswer, Snapshot, StoreErr
 use crate::telemetry::Telemetry;
 
 use super::agent::{Shared, lock};
-use super::asked::Asked;
+use super::asked::{Asked, end_of_second};
 use super::clock::{Clock, SystemClock};
 use super::health::Flags;
 use super::journal::chain;
@@ -98,7 +98,7 @@ impl Pages for AgentPages {
     }
 
     fn series(&self, asked: &Parameters) -> Result<SeriesAnswer, Refusal> {
-        let asked = Asked::read(asked, self.clock.wall_ms().div_euclid(1000))?;
+        let asked = Asked::read(asked, end_of_second(self.clock.wall_ms()))?;
         let keep = |label: &str, value: &str| asked.keeps(label, value);
         self.snapshot()?
             .series(&asked.question, &keep)
